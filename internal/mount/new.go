@@ -53,15 +53,23 @@ func (e *Error) Error() string {
 	return msg + " (options " + summary(e.Options) + ")"
 }
 
-// summary keeps an error readable when 500 layers are involved.
+// summary keeps an error readable when 500 layers are involved: of an option
+// that is given again and again it shows the first ones.
 func summary(options []Option) string {
-	const most = 8
+	const most = 3
 	var words []string
-	for _, o := range options[:min(most, len(options))] {
-		words = append(words, o.String())
-	}
-	if more := len(options) - most; more > 0 {
-		words = append(words, fmt.Sprintf("and %d more", more))
+	for i := 0; i < len(options); {
+		same := i + 1
+		for same < len(options) && options[same].Key == options[i].Key {
+			same++
+		}
+		for _, o := range options[i:min(same, i+most)] {
+			words = append(words, o.String())
+		}
+		if more := same - i - most; more > 0 {
+			words = append(words, fmt.Sprintf("%d more %s", more, options[i].Key))
+		}
+		i = same
 	}
 	return strings.Join(words, ",")
 }
