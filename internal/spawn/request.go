@@ -16,6 +16,7 @@ type rawCall struct {
 	skipOnError    uintptr
 	skipOnPositive uintptr
 	result         int
+	save, saved    uintptr // booleans
 }
 
 type rawRequest struct {
@@ -90,6 +91,12 @@ func (c Call) raw() rawCall {
 	}
 	if c.Exec {
 		raw.tolerate = ^uintptr(0)
+	}
+	if c.Save {
+		raw.save = 1
+	}
+	if c.Saved {
+		raw.saved = 1
 	}
 	return raw
 }

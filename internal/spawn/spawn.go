@@ -38,6 +38,9 @@ type Call struct {
 	// result above zero. It divides the list after a clone: the child gets
 	// zero and goes on with the next call, its parent leaves the child's part out.
 	SkipOnPositive int
+	// Save keeps the result, and Saved replaces the first argument by the
+	// result kept last: a descriptor that only the child can open.
+	Save, Saved bool
 	// Exec marks an execve: when it does not return, the start has succeeded.
 	Exec bool
 }

@@ -16,7 +16,9 @@
 #define call_onerror  64
 #define call_positive 72
 #define call_result   80
-#define call_size     88
+#define call_save     88
+#define call_saved    96
+#define call_size     104
 
 #define SYS_rt_sigprocmask 14
 #define SYS_exit_group     231
@@ -59,6 +61,7 @@ TEXT ·run(SB),NOSPLIT,$0-16
 child:
 	MOVQ req_calls(R12), R13
 	MOVQ req_n(R12), BX
+	// R12 is now the saved result.
 
 next:
 	CMPQ BX, $0
@@ -72,8 +75,12 @@ next:
 	MOVQ (call_args+24)(R13), R10
 	MOVQ (call_args+32)(R13), R8
 	MOVQ (call_args+40)(R13), R9
+	CMPQ call_saved(R13), $0
+	CMOVQNE R12, DI
 	SYSCALL
 	MOVQ AX, call_result(R13)
+	CMPQ call_save(R13), $0
+	CMOVQNE AX, R12
 	XORL CX, CX
 	TESTQ AX, AX
 	JEQ  advance

@@ -16,7 +16,9 @@
 #define call_onerror  64
 #define call_positive 72
 #define call_result   80
-#define call_size     88
+#define call_save     88
+#define call_saved    96
+#define call_size     104
 
 #define SYS_rt_sigprocmask 135
 #define SYS_exit_group     94
@@ -58,6 +60,7 @@ TEXT ·run(SB),NOSPLIT,$0-16
 child:
 	MOVD req_calls(R19), R20
 	MOVD req_n(R19), R21
+	// R19 is now the saved result.
 
 next:
 	CMP  $0, R21
@@ -71,8 +74,14 @@ next:
 	MOVD (call_args+24)(R20), R3
 	MOVD (call_args+32)(R20), R4
 	MOVD (call_args+40)(R20), R5
+	MOVD call_saved(R20), R22
+	CMP  $0, R22
+	CSEL NE, R19, R0, R0
 	SVC
 	MOVD R0, call_result(R20)
+	MOVD call_save(R20), R22
+	CMP  $0, R22
+	CSEL NE, R0, R19, R19
 	MOVD ZR, R22
 	CMP  $0, R0
 	BEQ  advance

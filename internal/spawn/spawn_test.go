@@ -67,7 +67,8 @@ func TestOffsets(t *testing.T) {
 		"request.n":     {unsafe.Offsetof(r.n), 72},
 		"call.tolerate": {unsafe.Offsetof(c.tolerate), 56},
 		"call.result":   {unsafe.Offsetof(c.result), 80},
-		"call":          {unsafe.Sizeof(c), 88},
+		"call.save":     {unsafe.Offsetof(c.save), 88},
+		"call":          {unsafe.Sizeof(c), 104},
 		"running":       {uintptr(running & (1<<63 - 1)), uintptr(-4294967295 & (1<<63 - 1))},
 	} {
 		if pair[0] != pair[1] {
@@ -197,6 +198,20 @@ func TestOlderClone(t *testing.T) {
 	(&Process{Pid: pid}).Wait()
 	if !strings.HasPrefix(string(text), "older\n") || !strings.Contains(string(text), "SigCgt:\t0000000000000000") {
 		t.Errorf("got %q", text)
+	}
+}
+
+func TestSavedResult(t *testing.T) {
+	got, _ := output(t, Options{}, func(w *os.File) *List {
+		l := new(List)
+		l.Add(Call{Name: "dup3", Nr: unix.SYS_DUP3, Args: [6]uintptr{w.Fd(), 1, 0}})
+		l.Add(Call{Name: "open", Nr: unix.SYS_OPENAT, Save: true, Args: [6]uintptr{^uintptr(99), l.String("/dev/null")}})
+		l.Add(Call{Name: "dup3 what was opened", Nr: unix.SYS_DUP3, Saved: true, Args: [6]uintptr{0, 77, 0}})
+		l.Add(execve(l, "/bin/readlink", "readlink", "/proc/self/fd/77"))
+		return l
+	})
+	if got != "/dev/null" {
+		t.Errorf("descriptor 77 is %q, want /dev/null", got)
 	}
 }
 
