@@ -58,13 +58,12 @@ type request struct {
 const share = unix.CLONE_VM | unix.CLONE_VFORK | unix.CLONE_PIDFD
 
 func newRequest(l *List, o Options, pidfd *int32) *request {
-	r := &request{list: l, calls: make([]rawCall, len(l.calls))}
-	for i, c := range l.calls {
-		r.calls[i] = c.raw()
+	r := &request{list: l, calls: defaultSignals(l)}
+	for _, c := range l.calls {
+		r.calls = append(r.calls, c.raw())
 	}
-	// CLEAR_SIGHAND: Go's handlers must never run in the child.
 	r.clone = cloneArgs{
-		flags:      uint64(o.Namespaces) | share | unix.CLONE_CLEAR_SIGHAND,
+		flags:      uint64(o.Namespaces) | share,
 		pidfd:      uint64(uintptr(unsafe.Pointer(pidfd))),
 		exitSignal: uint64(unix.SIGCHLD),
 	}
@@ -75,12 +74,8 @@ func newRequest(l *List, o Options, pidfd *int32) *request {
 	r.raw = rawRequest{blocked: ^uint64(0), nr: unix.SYS_CLONE3}
 	r.raw.args[0] = uintptr(unsafe.Pointer(&r.clone))
 	r.raw.args[1] = unsafe.Sizeof(r.clone)
-	r.setCalls()
-	return r
-}
-
-func (r *request) setCalls() {
 	r.raw.calls, r.raw.n = unsafe.SliceData(r.calls), uintptr(len(r.calls))
+	return r
 }
 
 func (c Call) raw() rawCall {
@@ -101,20 +96,24 @@ func (c Call) raw() rawCall {
 	return raw
 }
 
-// useClone turns the request to the older clone(2). It has no CLEAR_SIGHAND, so
-// the list begins by giving every signal its default action.
-func (r *request) useClone(o Options, pidfd *int32) {
-	var zero [4]uint64 // struct sigaction: SIG_DFL, no flags
-	action := Pin(r.list, &zero)
-	reset := make([]rawCall, 0, 64)
+// defaultSignals are the calls that give every signal its default action.
+// Go's handlers must never run in the child, and what our caller ignores is
+// nothing to the program.
+func defaultSignals(l *List) []rawCall {
+	var action [4]uint64 // struct sigaction: SIG_DFL, no flags
+	at := Pin(l, &action)
+	calls := make([]rawCall, 0, 64+len(l.calls))
 	for signal := uintptr(1); signal <= 64; signal++ {
-		c := Call{Nr: unix.SYS_RT_SIGACTION, Args: [6]uintptr{signal, action, 0, 8}, Tolerate: unix.EINVAL}
-		reset = append(reset, c.raw()) // EINVAL: SIGKILL and SIGSTOP
+		c := Call{Nr: unix.SYS_RT_SIGACTION, Args: [6]uintptr{signal, at, 0, 8}, Tolerate: unix.EINVAL}
+		calls = append(calls, c.raw()) // EINVAL: SIGKILL and SIGSTOP
 	}
-	r.calls = append(reset, r.calls...)
+	return calls
+}
+
+// useClone turns the request to the older clone(2).
+func (r *request) useClone(o Options, pidfd *int32) {
 	r.raw.nr = unix.SYS_CLONE
 	r.raw.args = [5]uintptr{o.Namespaces | share | uintptr(unix.SIGCHLD), 0, uintptr(unsafe.Pointer(pidfd))}
-	r.setCalls()
 }
 
 // outcome reads the results that the child left behind. Neighbouring execve

@@ -60,6 +60,10 @@ func (l *List) Add(calls ...Call) { l.calls = append(l.calls, calls...) }
 // Len is the number of calls so far.
 func (l *List) Len() int { return len(l.calls) }
 
+// SkipOnPositive sets that of the call at index i, once the calls to leave out
+// have been added and can be counted.
+func (l *List) SkipOnPositive(i, skip int) { l.calls[i].SkipOnPositive = skip }
+
 // String returns a pointer to s with a NUL behind it. A NUL inside s ends the
 // string early for the kernel; callers refuse such strings where they come in.
 func (l *List) String(s string) uintptr {

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sandbox
+
+import (
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// An UnsupportedError names what a specification asks for and this sandbox
+// does not do.
+type UnsupportedError struct {
+	Field string // as in the JSON document: "linux.seccomp"
+	Value string
+}
+
+func (e *UnsupportedError) Error() string {
+	if e.Value == "" {
+		return "runtime specification: " + e.Field + " is not supported"
+	}
+	return "runtime specification: " + e.Field + " " + e.Value + " is not supported"
+}
+
+// check refuses every field that no step carries out, and values that would
+// mislead the kernel.
+func check(s *specs.Spec) error {
+	if s.Process == nil || len(s.Process.Args) == 0 {
+		return &UnsupportedError{Field: "process.args", Value: "being empty"}
+	}
+	for _, unsupported := range []struct {
+		set   bool
+		field string
+	}{
+		{s.Hooks != nil, "hooks"},
+		{s.Domainname != "", "domainname"},
+		{s.Process.ApparmorProfile != "", "process.apparmorProfile"},
+		{s.Process.SelinuxLabel != "", "process.selinuxLabel"},
+		{s.Process.OOMScoreAdj != nil, "process.oomScoreAdj"},
+		{s.Process.Scheduler != nil, "process.scheduler"},
+		{s.Process.IOPriority != nil, "process.ioPriority"},
+		{s.Process.ExecCPUAffinity != nil, "process.execCPUAffinity"},
+		{len(s.Process.Rlimits) > 0, "process.rlimits"},
+		{s.Process.User.Umask != nil, "process.user.umask"},
+	} {
+		if unsupported.set {
+			return &UnsupportedError{Field: unsupported.field}
+		}
+	}
+	if err := checkStrings(s.Process); err != nil {
+		return err
+	}
+	if err := checkLinux(s.Linux); err != nil {
+		return err
+	}
+	return checkMounts(s.Mounts)
+}
+
+func checkLinux(l *specs.Linux) error {
+	if l == nil {
+		return &UnsupportedError{Field: "linux", Value: "being absent"}
+	}
+	for _, unsupported := range []struct {
+		set   bool
+		field string
+	}{
+		{len(l.UIDMappings)+len(l.GIDMappings) > 0, "linux.uidMappings"},
+		{len(l.Sysctl) > 0, "linux.sysctl"},
+		{l.Resources != nil, "linux.resources"},
+		{l.CgroupsPath != "", "linux.cgroupsPath"},
+		{len(l.Devices) > 0, "linux.devices"},
+		{l.Seccomp != nil, "linux.seccomp"},
+		{l.RootfsPropagation != "", "linux.rootfsPropagation"},
+		{l.MountLabel != "", "linux.mountLabel"},
+		{l.IntelRdt != nil, "linux.intelRdt"},
+		{l.Personality != nil, "linux.personality"},
+		{len(l.TimeOffsets) > 0, "linux.timeOffsets"},
+	} {
+		if unsupported.set {
+			return &UnsupportedError{Field: unsupported.field}
+		}
+	}
+	for _, masked := range append(slices.Clone(l.MaskedPaths), l.ReadonlyPaths...) {
+		if clean := path.Clean(masked); clean != masked || !beneath(clean, "/proc") && !beneath(clean, "/sys") {
+			return &UnsupportedError{Field: "linux.maskedPaths or readonlyPaths:", Value: masked}
+		}
+	}
+	for _, ns := range l.Namespaces {
+		if _, known := namespaces[ns.Type]; !known || ns.Path != "" {
+			return &UnsupportedError{Field: "linux.namespaces", Value: string(ns.Type) + " " + ns.Path}
+		}
+	}
+	return nil
+}
+
+func checkMounts(mounts []specs.Mount) error {
+	for _, m := range mounts {
+		if !path.IsAbs(m.Destination) || path.Clean(m.Destination) == "/" {
+			return &UnsupportedError{Field: "mounts: destination", Value: strings.TrimSpace(m.Destination)}
+		}
+		if !placeable(m) {
+			return &UnsupportedError{Field: "mounts: " + m.Type + " on", Value: m.Destination}
+		}
+		if len(m.UIDMappings)+len(m.GIDMappings) > 0 {
+			return &UnsupportedError{Field: "mounts: uidMappings"}
+		}
+	}
+	return nil
+}
+
+// placeable holds /proc and /sys to their own filesystems: later steps mask
+// paths beneath them by name.
+func placeable(m specs.Mount) bool {
+	bind := parseOptions(m.Options).bind
+	dest := path.Clean(m.Destination)
+	switch {
+	case beneath(dest, "/proc"):
+		return dest == "/proc" && m.Type == "proc" && !bind
+	case beneath(dest, "/sys"):
+		return dest == "/sys" && m.Type == "sysfs" && !bind
+	case bind:
+		return dest != "/dev"
+	}
+	return slices.Contains([]string{"tmpfs", "devpts", "mqueue"}, m.Type)
+}
+
+// checkStrings refuses a NUL, at which the kernel would end a string early.
+func checkStrings(p *specs.Process) error {
+	for _, s := range append(append([]string{p.Cwd}, p.Args...), p.Env...) {
+		if strings.IndexByte(s, 0) >= 0 {
+			return &UnsupportedError{Field: "process: a NUL byte", Value: "in an argument or variable"}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sandbox
+
+import (
+	"os"
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"strata/internal/linux"
+	"strata/internal/spawn"
+)
+
+// stdioSteps put the three streams in their place. The terminal's come with
+// the terminal, in session.
+func stdioSteps(p *Plan) []step {
+	if p.spec.Process.Terminal {
+		return nil
+	}
+	streams := []*os.File{p.options.Stdin, p.options.Stdout, p.options.Stderr}
+	return []step{{prepare: func(prep *preparation) error {
+		for i, f := range streams {
+			if err := prep.stream(i, f); err != nil {
+				return err
+			}
+		}
+		return nil
+	}}}
+}
+
+// stream makes f descriptor number of the child. Descriptors below 3 are first
+// duplicated above, so that none is overwritten before it is used.
+func (p *preparation) stream(number int, f *os.File) error {
+	if f != nil && int(f.Fd()) == number {
+		return nil
+	}
+	var fd int
+	var err error
+	if f == nil {
+		fd, err = linux.OpenAt(unix.AT_FDCWD, "/dev/null", unix.O_RDWR, 0)
+	} else {
+		fd, err = unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 3)
+	}
+	if err != nil {
+		return os.NewSyscallError("open a standard stream", err)
+	}
+	p.keep(os.NewFile(uintptr(fd), "stream"))
+	p.dup(fd, number)
+	return nil
+}
+
+func (p *preparation) dup(fd, number int) {
+	p.call("set a standard stream", unix.SYS_DUP3, uintptr(fd), uintptr(number), 0)
+}
+
+// execStep ends the list: nothing but the three streams goes on into the
+// program.
+func execStep(p *Plan) step {
+	process := p.spec.Process
+	command := setpriv(process) + " env -i"
+	for _, v := range process.Env {
+		command += " " + Quote(v)
+	}
+	for _, a := range process.Args {
+		command += " " + Quote(a)
+	}
+	why := "fewer capabilities, no way to more, only its own variables"
+	if p.options.Init {
+		why += "; with a process 1 that reaps and forwards signals"
+	}
+	return step{
+		lines:   []Line{{"exec 3<&- " + command, why}},
+		prepare: func(prep *preparation) error { return prep.exec(process, p.options.Init) },
+	}
+}
+
+func (p *preparation) exec(process *specs.Process, withInit bool) error {
+	p.call("close descriptors on exec", unix.SYS_CLOSE_RANGE, 3, uintptr(^uint32(0)), unix.CLOSE_RANGE_CLOEXEC)
+	if !withInit {
+		p.program(process)
+		return nil
+	}
+	init, err := spawn.InitProgram()
+	if err != nil {
+		return err
+	}
+	p.keep(init)
+	clone := newCall("clone process 2", unix.SYS_CLONE, unix.CLONE_VM|unix.CLONE_VFORK|uintptr(unix.SIGCHLD))
+	at := p.list.Len()
+	p.list.Add(clone)
+	p.program(process)
+	p.call("exit", unix.SYS_EXIT_GROUP, 127)
+	p.list.SkipOnPositive(at, p.list.Len()-at-1)
+	execveat := newCall("execute init", unix.SYS_EXECVEAT, init.Fd(), p.list.String(""),
+		p.list.Strings([]string{"init"}), p.list.Strings(nil), unix.AT_EMPTY_PATH)
+	execveat.Exec = true
+	p.list.Add(execveat)
+	return nil
+}
+
+// program adds the calls of the process that becomes the program: a session of
+// its own, so that it has no controlling terminal but one it was given
+// (CVE-2017-5226), and one execve for each place where the program may be.
+func (p *preparation) program(process *specs.Process) {
+	p.call("begin a session", unix.SYS_SETSID)
+	if p.tty != nil {
+		for i := range 3 {
+			p.dup(int(p.tty.Fd()), i)
+		}
+		p.call("take the terminal", unix.SYS_IOCTL, 0, unix.TIOCSCTTY, 0)
+	}
+	none := uint64(0)
+	p.call("unblock signals", unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, spawn.Pin(&p.list, &none), 0, 8)
+	args, env := p.list.Strings(process.Args), p.list.Strings(process.Env)
+	for _, path := range candidates(process.Args[0], process.Env) {
+		c := newCall(process.Args[0], unix.SYS_EXECVE, p.list.String(path), args, env)
+		c.Exec = true
+		p.list.Add(c)
+	}
+}
+
+// candidates are the paths that execvp(3) would try.
+func candidates(name string, env []string) []string {
+	if strings.Contains(name, "/") {
+		return []string{name}
+	}
+	var paths []string
+	for _, v := range env {
+		dirs, isPath := strings.CutPrefix(v, "PATH=")
+		if !isPath {
+			continue
+		}
+		paths = nil
+		for dir := range strings.SplitSeq(dirs, ":") {
+			if dir == "" {
+				dir = "."
+			}
+			paths = append(paths, dir+"/"+name)
+		}
+	}
+	if paths == nil {
+		return []string{name}
+	}
+	return paths
+}

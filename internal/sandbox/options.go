@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sandbox
+
+import (
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"strata/internal/mount"
+)
+
+// flags of a mount in both of the kernel's spellings: mount(2) and
+// mount_setattr(2).
+type mountFlag struct{ ms, attr uint64 }
+
+var mountFlags = map[string]mountFlag{
+	"ro":          {unix.MS_RDONLY, unix.MOUNT_ATTR_RDONLY},
+	"nosuid":      {unix.MS_NOSUID, unix.MOUNT_ATTR_NOSUID},
+	"nodev":       {unix.MS_NODEV, unix.MOUNT_ATTR_NODEV},
+	"noexec":      {unix.MS_NOEXEC, unix.MOUNT_ATTR_NOEXEC},
+	"noatime":     {unix.MS_NOATIME, unix.MOUNT_ATTR_NOATIME},
+	"nodiratime":  {unix.MS_NODIRATIME, unix.MOUNT_ATTR_NODIRATIME},
+	"strictatime": {unix.MS_STRICTATIME, unix.MOUNT_ATTR_STRICTATIME},
+	"relatime":    {unix.MS_RELATIME, unix.MOUNT_ATTR_RELATIME},
+	"nosymfollow": {unix.MS_NOSYMFOLLOW, unix.MOUNT_ATTR_NOSYMFOLLOW},
+}
+
+// cleared are the options that take a flag away, as mount(8) has them.
+var cleared = map[string]string{
+	"rw": "ro", "suid": "nosuid", "dev": "nodev", "exec": "noexec", "atime": "noatime", "diratime": "nodiratime",
+}
+
+// mountOptions are the options of one mount of a specification, sorted out.
+type mountOptions struct {
+	ms, attr    uint64
+	recursive   bool // rbind
+	bind        bool
+	propagation uint64
+	data        []string // for the filesystem
+}
+
+var propagations = map[string]uint64{
+	"private": unix.MS_PRIVATE, "rprivate": unix.MS_PRIVATE,
+	"slave": unix.MS_SLAVE, "rslave": unix.MS_SLAVE,
+	"shared": unix.MS_SHARED, "rshared": unix.MS_SHARED,
+}
+
+func parseOptions(options []string) mountOptions {
+	o := mountOptions{propagation: unix.MS_PRIVATE}
+	for _, option := range options {
+		flag, isFlag := mountFlags[option]
+		undo, isCleared := cleared[option]
+		propagation, isPropagation := propagations[option]
+		switch {
+		case isFlag:
+			o.ms |= flag.ms
+			o.attr |= flag.attr
+		case isCleared:
+			o.ms &^= mountFlags[undo].ms
+			o.attr &^= mountFlags[undo].attr
+		case isPropagation:
+			o.propagation = propagation
+		case option == "bind":
+			o.bind = true
+		case option == "rbind":
+			o.bind, o.recursive = true, true
+		default:
+			o.data = append(o.data, option)
+		}
+	}
+	return o
+}
+
+// fsOptions are the filesystem's own options for the new mount API.
+func (o mountOptions) fsOptions() []mount.Option {
+	var options []mount.Option
+	for _, d := range o.data {
+		key, value, _ := strings.Cut(d, "=")
+		options = append(options, mount.Option{Key: key, Value: value})
+	}
+	return options
+}

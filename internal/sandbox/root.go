@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sandbox
+
+import (
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"strata/internal/mount"
+	"strata/internal/spawn"
+)
+
+// rootSteps begin the child and attach the root filesystem where only it sees it.
+func rootSteps(p *Plan) []step {
+	begin := step{
+		lines: []Line{{
+			"unshare --fork --kill-child --propagation private" + unshareOptions(p.spec) + " sh -e /dev/fd/3 3<<'SANDBOX'",
+			"new namespaces; what is mounted in them, the host never sees",
+		}},
+		prepare: func(prep *preparation) error {
+			l := &prep.list
+			prep.call("die with the parent", unix.SYS_PRCTL, unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL))
+			prep.call("make mounts private", unix.SYS_MOUNT, 0, l.String("/"), 0, unix.MS_REC|unix.MS_PRIVATE)
+			return nil
+		},
+	}
+	attach := step{
+		lines: append(p.options.RootShell, Line{`cd "$root"`, "the root to be"}),
+		prepare: func(prep *preparation) error {
+			l := &prep.list
+			prep.call("attach the root filesystem", unix.SYS_MOVE_MOUNT,
+				prep.root.Fd(), l.String(""), cwd, l.String(p.options.MountPoint), unix.MOVE_MOUNT_F_EMPTY_PATH)
+			prep.chdirTo(prep.root)
+			return nil
+		},
+	}
+	return []step{begin, attach}
+}
+
+const cwd = ^uintptr(99) // AT_FDCWD
+
+// enterSteps make the mounts' root the process's own and cut what is outside.
+func enterSteps(p *Plan) []step {
+	steps := hostSteps(p.spec)
+	if p.spec.Root != nil && p.spec.Root.Readonly {
+		steps = append(steps, step{
+			lines: []Line{{`mount -o remount,bind,ro .`, "nothing in the root can be written"}},
+			prepare: func(prep *preparation) error {
+				return mount.SetAttr(prep.root, unix.MOUNT_ATTR_RDONLY, 0, false)
+			},
+		})
+	}
+	return append(steps, step{
+		lines: []Line{
+			{"pivot_root . .", "the two roots change places; the old one lies over the new"},
+			{"umount -l .", "and is taken away: no path leads out any more"},
+			{"cd " + Quote(p.spec.Process.Cwd), "where the program starts"},
+		},
+		prepare: func(prep *preparation) error { return prep.enter(p.spec.Process.Cwd) },
+	})
+}
+
+// enter needs no directory for the old root: pivot_root(2), "pivot_root(".", ".")".
+func (p *preparation) enter(dir string) error {
+	if dir == "" {
+		dir = "/"
+	}
+	if base, _, err := p.covering(dir); err == nil && dir != "/" && !base.sealed {
+		if _, err := p.target(dir, true); err != nil {
+			return err
+		}
+	}
+	dot := p.list.String(".")
+	p.call("pivot_root", unix.SYS_PIVOT_ROOT, dot, dot)
+	p.call("detach the old root", unix.SYS_UMOUNT2, dot, unix.MNT_DETACH)
+	p.call("chdir to "+dir, unix.SYS_CHDIR, p.list.String(dir))
+	return nil
+}
+
+// hostSteps give the sandbox its hostname and loopback interface.
+func hostSteps(s *specs.Spec) []step {
+	var steps []step
+	if name := s.Hostname; name != "" {
+		steps = append(steps, step{
+			lines: []Line{{"hostname " + Quote(name), "in the uts namespace only"}},
+			prepare: func(prep *preparation) error {
+				prep.call("set hostname", unix.SYS_SETHOSTNAME, prep.list.String(name), uintptr(len(name)))
+				return nil
+			},
+		})
+	}
+	if hasNamespace(s, specs.NetworkNamespace) {
+		steps = append(steps, step{
+			lines:   []Line{{"ip link set lo up", "the only interface of the new network namespace"}},
+			prepare: loopbackUp,
+		})
+	}
+	return steps
+}
+
+// ifreqFlags is struct ifreq with its flags (netdevice(7)).
+type ifreqFlags struct {
+	name  [unix.IFNAMSIZ]byte
+	flags uint16
+	_     [22]byte
+}
+
+// loopbackUp opens its socket in the child: it belongs to the namespace in
+// which it was made.
+func loopbackUp(prep *preparation) error {
+	request := &ifreqFlags{flags: unix.IFF_UP}
+	copy(request.name[:], "lo")
+	open := newCall("open a socket", unix.SYS_SOCKET, unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC)
+	open.Save = true
+	up := newCall("bring lo up", unix.SYS_IOCTL, 0, unix.SIOCSIFFLAGS, spawn.Pin(&prep.list, request))
+	up.Saved = true
+	prep.list.Add(open, up)
+	return nil
+}
