@@ -3,6 +3,8 @@
 package overlay
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -62,4 +64,57 @@ func (m Marks) attr(name string) string {
 		return "user.overlay." + name
 	}
 	return "trusted.overlay." + name
+}
+
+// fget is the value of the mark name of the open file fd, empty without one.
+func (m Marks) fget(fd int, name string) (string, error) {
+	buf := make([]byte, 32)
+	var n int
+	err := linux.Retry(func() (err error) {
+		n, err = unix.Fgetxattr(fd, m.attr(name), buf)
+		return err
+	})
+	switch err {
+	case nil:
+		return string(buf[:n]), nil
+	case unix.ENODATA, unix.ENOTSUP:
+		return "", nil
+	case unix.ERANGE: // no mark of ours is that long, but it is there
+		return "…", nil
+	}
+	return "", err
+}
+
+// readDirMarks reports whether the directory open at fd is opaque. A redirect
+// is refused: the directory's content would be elsewhere (overlayfs.rst,
+// "redirect_dir").
+func (m Marks) readDirMarks(fd int) (opaque bool, err error) {
+	redirect, err := m.fget(fd, "redirect")
+	if err != nil {
+		return false, err
+	}
+	if redirect != "" {
+		return false, m.refuse("redirect")
+	}
+	value, err := m.fget(fd, "opaque")
+	return value == opaqueYes, err
+}
+
+// refuseParts refuses a file that is only the metadata of a file elsewhere
+// (overlayfs.rst, "Metadata only copy up"): its bytes are not here.
+func (m Marks) refuseParts(dir int, name string) error {
+	names, err := linux.Llistxattr(dir, name)
+	if err != nil {
+		return err
+	}
+	for _, mark := range []string{"metacopy", "redirect"} {
+		if slices.Contains(names, m.attr(mark)) {
+			return m.refuse(mark)
+		}
+	}
+	return nil
+}
+
+func (m Marks) refuse(mark string) error {
+	return fmt.Errorf("has the mark %s, of a feature that is never on here", m.attr(mark))
 }

@@ -96,6 +96,11 @@ func unknown(err error) bool {
 
 // complete adds the empty layer and refuses what no way can mount.
 func (s Stack) complete() (Stack, error) {
+	lowers, err := visible(s.Lowers, Marks{UserXattr: s.UserXattr})
+	if err != nil {
+		return s, err
+	}
+	s.Lowers = lowers
 	least := 1
 	if s.Upper == nil {
 		least = 2
