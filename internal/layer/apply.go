@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package layer
+
+import (
+	"archive/tar"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"strata/internal/oci"
+)
+
+// ApplyOptions says how an archive is applied.
+type ApplyOptions struct {
+	Marks
+	Limits
+
+	// Base: the layer stands on nothing, so whiteouts and opaque marks have
+	// nothing to hide and are dropped.
+	Base bool
+
+	// Unprivileged: owners stay the caller's, attributes that only root may set
+	// are left out and devices are refused. The record is whole all the same.
+	Unprivileged bool
+
+	// Implied, when not nil, is called at the end with each directory, "." among
+	// them, that the archive has something beneath but no entry for. It has mode
+	// 0755, and the time 0; what it should have is what the newest lower layer
+	// that has it says.
+	Implied func(path string)
+}
+
+// Apply writes what archive, an uncompressed tar, says into the empty directory
+// dir, in overlay form. It reads the archive to its end. Unless record is nil it
+// gets what Rebuild needs; it is complete only when Apply succeeds.
+//
+// Of entries with one path the last counts: a directory over a directory
+// replaces its attributes and keeps what it holds, anything else replaces all
+// that was there. A whiteout hides lower layers only, wherever it stands; beside
+// a directory of the same name in this layer it makes that one opaque.
+//
+// The error is an *EntryError where one entry is to blame, with a *LimitError
+// within where it passes a limit; io.ErrUnexpectedEOF is for a truncated
+// archive. What has been written by then stays in dir. When Apply fails it
+// returns after the Read of archive that is under way.
+func Apply(ctx context.Context, archive io.Reader, dir *os.File, record io.Writer, opts ApplyOptions) (Info, error) {
+	opts.Limits = opts.Limits.withDefaults()
+	rec, err := newRecorder(record)
+	if err != nil {
+		return Info{}, err
+	}
+	in := readAhead(ctx, archive, opts.Bytes)
+	a := newApplier(ctx, in, int(dir.Fd()), rec, opts)
+	err = a.run()
+	in.Close()
+	a.dir.close()
+	if err == nil {
+		rec.finish(in.size)
+	}
+	if closeErr := rec.close(); err == nil && closeErr != nil {
+		err = fmt.Errorf("write record: %w", closeErr)
+	}
+	if err != nil {
+		return Info{}, err
+	}
+	a.info.DiffID, a.info.ArchiveSize = oci.FromSum(in.sum.Sum(nil)), in.size
+	return a.info, nil
+}
+
+// applier is the state of one Apply.
+type applier struct {
+	ctx  context.Context
+	opts ApplyOptions
+	root int
+	dir  *directory
+	rec  *recorder
+	in   *tap
+	tar  *tar.Reader
+	buf  []byte
+	info Info
+
+	made      int                   // entries and implied directories
+	dirs      map[string]attributes // of the directories that are there, to be set at the end
+	whiteouts map[string]struct{}   // paths to hide
+	opaques   map[string]struct{}   // directories to make opaque
+}
+
+// attributes are what a directory gets when nothing is written into it any more.
+type attributes struct {
+	mode    uint32
+	mtime   time.Time
+	implied bool // no entry has named it
+}
+
+func newApplier(ctx context.Context, in *ahead, root int, rec *recorder, opts ApplyOptions) *applier {
+	source := &tap{r: in, rec: rec}
+	return &applier{
+		ctx: ctx, opts: opts, root: root, rec: rec, in: source,
+		dir: newDirectory(root), tar: tar.NewReader(source), buf: make([]byte, chunkSize),
+		dirs:      map[string]attributes{".": impliedAttributes()},
+		whiteouts: map[string]struct{}{}, opaques: map[string]struct{}{},
+	}
+}
+
+func impliedAttributes() attributes {
+	return attributes{mode: 0o755, mtime: time.Unix(0, 0), implied: true}
+}
+
+func (a *applier) run() error {
+	last := ""
+	for {
+		hdr, err := a.tar.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return a.readError(last, err)
+		}
+		if err := a.ctx.Err(); err != nil {
+			return err
+		}
+		if err := a.entry(hdr); err != nil {
+			return entryError(hdr.Name, err)
+		}
+		last = hdr.Name
+	}
+	if err := a.drain(); err != nil {
+		return err
+	}
+	return a.finish()
+}
+
+// readError says how far the archive could be read.
+func (a *applier) readError(last string, err error) error {
+	if last == "" {
+		return fmt.Errorf("read archive at its first entry: %w", err)
+	}
+	return fmt.Errorf("read archive after entry %s, byte %d: %w", show(last), a.in.size, err)
+}
+
+func (a *applier) entry(hdr *tar.Header) error {
+	if hdr.Typeflag == tar.TypeXGlobalHeader {
+		return nil
+	}
+	a.info.Entries++
+	if err := a.count(); err != nil {
+		return err
+	}
+	name, err := a.opts.cleanName(hdr.Name)
+	if err != nil {
+		return err
+	}
+	means, name, err := classify(name)
+	if err != nil {
+		return err
+	}
+	switch means {
+	case whiteout:
+		return a.hide(name)
+	case opaque:
+		return a.hideAll(name)
+	case ignored:
+		return nil
+	}
+	return a.place(name, hdr)
+}
+
+// count adds one to what the layer has made so far.
+func (a *applier) count() error {
+	a.made++
+	return over("entries", a.made, a.opts.Entries)
+}
+
+// parent opens the directory that holds name, and makes it where no entry has.
+func (a *applier) parent(name string) (fd int, base string, err error) {
+	dir, base := split(name)
+	fd, err = a.dir.make(dir, a.imply)
+	return fd, base, err
+}
+
+// imply notes a directory that is made because an entry stands beneath it.
+func (a *applier) imply(dir string) error {
+	a.dirs[dir] = impliedAttributes()
+	return a.count()
+}
+
+// drain reads what follows the end of the archive: it is part of the digest.
+func (a *applier) drain() error {
+	var trailing int64
+	for {
+		n, err := a.in.Read(a.buf)
+		trailing += int64(n)
+		if err := over("bytes after the end of the archive", trailing, a.opts.Trailing); err != nil {
+			return err
+		}
+		if err == io.EOF {
+			return nil
+		} else if err != nil {
+			return fmt.Errorf("read archive after its end: %w", err)
+		}
+	}
+}
+
+// tap is the archive as the tar reader reads it. archive/tar never reads ahead
+// of what Next and Read need, so all it takes in Next is the archive's framing
+// and goes into the record; the content of files, for which paused is set, can
+// be had from the tree.
+type tap struct {
+	r      io.Reader
+	rec    *recorder
+	paused bool
+	size   int64
+}
+
+func (t *tap) Read(p []byte) (int, error) {
+	n, err := t.r.Read(p)
+	t.size += int64(n)
+	if !t.paused {
+		t.rec.addRaw(p[:n])
+	}
+	return n, err
+}

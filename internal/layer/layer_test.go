@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package layer_test
+
+import (
+	"archive/tar"
+	"bytes"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"strata/internal/layer"
+	"strata/internal/oci"
+	"strata/internal/tree"
+)
+
+// needRoot skips a test whose trees have owners, devices and trusted attributes.
+func needRoot(t testing.TB) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: owners, devices, trusted attributes")
+	}
+	probe := filepath.Join(t.TempDir(), "probe")
+	if err := unix.Mknod(probe, unix.S_IFCHR|0o600, int(unix.Mkdev(1, 3))); err != nil {
+		t.Skipf("needs mknod: %v", err)
+	}
+	if err := unix.Setxattr(filepath.Dir(probe), "trusted.x", nil, 0); err != nil {
+		t.Skipf("needs trusted attributes: %v", err)
+	}
+}
+
+// entries makes an archive of headers and contents; what a header leaves out is
+// filled in as tar would.
+type entry struct {
+	tar.Header
+	content string
+}
+
+func file(name, content string) entry {
+	return entry{tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: 0o644}, content}
+}
+
+func dir(name string) entry {
+	return entry{Header: tar.Header{Typeflag: tar.TypeDir, Name: name, Mode: 0o755}}
+}
+
+func symlink(name, target string) entry {
+	return entry{Header: tar.Header{Typeflag: tar.TypeSymlink, Name: name, Linkname: target, Mode: 0o777}}
+}
+
+func hardLink(name, target string) entry {
+	return entry{Header: tar.Header{Typeflag: tar.TypeLink, Name: name, Linkname: target}}
+}
+
+func (e entry) with(change func(*tar.Header)) entry {
+	change(&e.Header)
+	return e
+}
+
+func xattr(name, value string) func(*tar.Header) {
+	return func(h *tar.Header) { h.PAXRecords = map[string]string{"SCHILY.xattr." + name: value} }
+}
+
+func archive(t tree.T, entries ...entry) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	w := tar.NewWriter(&out)
+	for _, e := range entries {
+		e.Size = int64(len(e.content))
+		if e.ModTime.IsZero() {
+			e.ModTime = tree.Mtime
+		}
+		if err := w.WriteHeader(&e.Header); err != nil {
+			t.Fatalf("header of %q: %v", e.Name, err)
+		}
+		if _, err := io.WriteString(w, e.content); err != nil {
+			t.Fatalf("content of %q: %v", e.Name, err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatalf("close archive: %v", err)
+	}
+	return out.Bytes()
+}
+
+// open opens a directory for the length of the test.
+func open(t tree.T, dir string) *os.File {
+	t.Helper()
+	f, err := os.Open(dir)
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
+	return f
+}
+
+// tempDir is a new directory beneath base.
+func tempDir(t tree.T, base string) string {
+	t.Helper()
+	dir, err := os.MkdirTemp(base, "")
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
+	return dir
+}
+
+// apply applies an archive to dir and checks what holds for every archive: the
+// digest and that Rebuild gives the same bytes.
+func apply(t tree.T, dir string, data []byte, opts layer.ApplyOptions) (layer.Info, error) {
+	t.Helper()
+	f := open(t, dir)
+	defer f.Close()
+	var record bytes.Buffer
+	info, err := layer.Apply(ctx, bytes.NewReader(data), f, &record, opts)
+	if err != nil {
+		return info, err
+	}
+	if want := oci.FromBytes(data); info.DiffID != want {
+		t.Fatalf("diffID %s, want %s", info.DiffID, want)
+	}
+	if info.ArchiveSize != int64(len(data)) {
+		t.Fatalf("archive size %d, want %d", info.ArchiveSize, len(data))
+	}
+	var again bytes.Buffer
+	if err := layer.Rebuild(ctx, f, bytes.NewReader(record.Bytes()), &again); err != nil {
+		t.Fatalf("rebuild: %v", err)
+	}
+	if !bytes.Equal(again.Bytes(), data) {
+		t.Fatalf("rebuilt archive of %d bytes differs from the applied one of %d", again.Len(), len(data))
+	}
+	return info, nil
+}
+
+// write writes dir as an archive and checks that Rebuild gives the same bytes.
+func write(t tree.T, dir string, opts layer.WriteOptions) ([]byte, layer.Info) {
+	t.Helper()
+	f := open(t, dir)
+	defer f.Close()
+	var out, record, again bytes.Buffer
+	info, err := layer.Write(ctx, f, &out, &record, opts)
+	if err != nil {
+		t.Fatalf("write %s: %v", dir, err)
+	}
+	if want := oci.FromBytes(out.Bytes()); info.DiffID != want || info.ArchiveSize != int64(out.Len()) {
+		t.Fatalf("info %+v, want diffID %s and size %d", info, want, out.Len())
+	}
+	if err := layer.Rebuild(ctx, f, bytes.NewReader(record.Bytes()), &again); err != nil {
+		t.Fatalf("rebuild: %v", err)
+	}
+	if !bytes.Equal(again.Bytes(), out.Bytes()) {
+		t.Fatalf("rebuilt archive of %d bytes differs from the written one of %d", again.Len(), out.Len())
+	}
+	return out.Bytes(), info
+}
