@@ -20,6 +20,7 @@ import (
 // SealOptions say how an upperdir becomes a layer.
 type SealOptions struct {
 	Epoch *time.Time // times after it are clamped to it in the archive (SOURCE_DATE_EPOCH)
+	Root  bool       // the archive gets an entry for the root directory too
 
 	// Ready is called, if it is set, when the layer is known and on disk but the
 	// upperdir is still in its place. The caller records what he is about to
@@ -79,7 +80,7 @@ func (s *Store) describe(ctx context.Context, dir, from *os.File, name string, o
 	go func() { early <- durable.SyncFS(upper) }() // while the archive is hashed: most of the writing is the upperdir's
 	var info layer.Info
 	err = withRecord(dir, func(record io.Writer) (err error) {
-		info, err = layer.Write(ctx, upper, io.Discard, record, layer.WriteOptions{Marks: s.opts.Marks, Epoch: opts.Epoch})
+		info, err = layer.Write(ctx, upper, io.Discard, record, layer.WriteOptions{Marks: s.opts.Marks, Epoch: opts.Epoch, Root: opts.Root})
 		return err
 	})
 	if err := errors.Join(err, <-early); err != nil {
