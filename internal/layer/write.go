@@ -6,18 +6,16 @@ import (
 	"archive/tar"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"os"
-	"path"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"strata/internal/linux"
 	"strata/internal/oci"
-	"strata/internal/overlay"
 )
 
 // WriteOptions says how an archive is written.
@@ -53,8 +51,8 @@ func Write(ctx context.Context, dir *os.File, w io.Writer, record io.Writer, opt
 	}
 	sum := sha256.New()
 	out := &outlet{out: writeBehind(io.MultiWriter(sum, w), writeSize), rec: rec}
-	c := &composer{ctx: ctx, opts: opts, out: out, tar: tar.NewWriter(out), names: map[inode]string{}}
-	err = c.run(int(dir.Fd()))
+	c := &composer{ctx: ctx, out: out, tar: tar.NewWriter(out), buf: make([]byte, chunkSize)}
+	err = c.run(int(dir.Fd()), opts)
 	if closeErr := out.out.Close(); closeErr != nil { // then it is the cause of err too
 		err = fmt.Errorf("write archive: %w", closeErr)
 	}
@@ -71,7 +69,7 @@ func Write(ctx context.Context, dir *os.File, w io.Writer, record io.Writer, opt
 	return c.info, nil
 }
 
-// writeSize is how much is read, hashed and written at a time.
+// writeSize is how much is hashed and written at a time.
 const writeSize = 1 << 20
 
 // outlet is where the tar writer puts the archive. What it writes while a
@@ -91,155 +89,93 @@ func (o *outlet) Write(p []byte) (int, error) {
 	return o.out.Write(p)
 }
 
-type inode struct{ dev, ino uint64 }
-
-// composer is the state of one Write.
+// composer puts the items of a walk into the archive.
 type composer struct {
-	ctx   context.Context
-	opts  WriteOptions
-	out   *outlet
-	tar   *tar.Writer
-	buf   []byte // for the content of files
-	names map[inode]string
-	info  Info
+	ctx  context.Context
+	out  *outlet
+	tar  *tar.Writer
+	buf  []byte
+	info Info
 }
 
-func (c *composer) run(root int) error {
-	if err := c.root(root); err != nil {
-		return entryError(".", err)
+// run walks on another goroutine: of a small file's time, finding and opening
+// it is one half, and reading and writing it the other.
+func (c *composer) run(root int, opts WriteOptions) error {
+	ctx, stop := context.WithCancel(c.ctx)
+	w := newWalker(ctx, opts)
+	go w.run(root)
+	var err error
+	for batch := range w.items {
+		for _, it := range batch {
+			if err == nil {
+				err = entryError(it.hdr.Name, c.add(it))
+			}
+			it.close()
+		}
+		if err != nil {
+			stop()
+		}
 	}
-	if err := c.children(root, ""); err != nil {
+	stop()
+	if err == nil {
+		err = w.err
+	}
+	if err != nil {
 		return err
 	}
 	return c.tar.Close()
 }
 
-func (c *composer) root(fd int) error {
-	st, err := linux.Fstat(fd)
-	if err != nil {
+func (c *composer) add(it item) error {
+	if err := c.ctx.Err(); err != nil {
 		return err
 	}
-	if c.opts.Root {
-		return c.directoryHeader(fd, "./", &st)
-	}
-	isOpaque, err := c.opts.Opaque(fd, ".")
-	if err != nil || !isOpaque {
+	c.info.Entries++
+	if err := c.tar.WriteHeader(it.hdr); err != nil {
 		return err
 	}
-	return c.mark(opaqueName)
+	if it.fd < 0 {
+		return nil
+	}
+	return c.content(it.fd, it.hdr.Name, it.hdr.Size)
 }
 
-// children writes what the directory open at fd holds; prefix is its path with
-// a slash, and empty for the root.
-func (c *composer) children(fd int, prefix string) error {
-	entries, err := linux.ReadDir(fd)
-	if err != nil {
-		return entryError(path.Clean(prefix), err)
-	}
-	entries, err = c.whiteouts(fd, prefix, entries)
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
+// content copies size bytes; fewer are an error, since the header has promised
+// them.
+func (c *composer) content(fd int, name string, size int64) error {
+	c.info.ContentSize += size
+	c.out.rec.addFile(name, size)
+	c.out.content = true
+	defer func() { c.out.content = false }()
+	for left := size; left > 0; {
 		if err := c.ctx.Err(); err != nil {
 			return err
 		}
-		if err := c.entry(fd, prefix+e.Name, e); err != nil {
-			return entryError(prefix+e.Name, err)
+		n, err := linux.FD(fd).Read(c.buf[:min(left, chunkSize)])
+		if err == io.EOF {
+			return fmt.Errorf("it has %d bytes less than when it was opened: %w", left, io.ErrUnexpectedEOF)
+		} else if err != nil {
+			return fmt.Errorf("read: %w", err)
 		}
+		if _, err := c.tar.Write(c.buf[:n]); err != nil {
+			return err
+		}
+		left -= int64(n)
 	}
 	return nil
 }
 
-// whiteouts writes those of a directory and returns the other entries.
-func (c *composer) whiteouts(fd int, prefix string, entries []linux.Dirent) ([]linux.Dirent, error) {
-	rest := entries[:0]
-	for _, e := range entries {
-		isWhiteout, err := isWhiteout(fd, e)
-		if err == nil && isWhiteout {
-			err = c.mark(prefix + whiteoutPrefix + e.Name)
-		} else if strings.HasPrefix(e.Name, whiteoutPrefix) {
-			err = fmt.Errorf("names that begin with %s stand for whiteouts in a layer; rename or remove it", whiteoutPrefix)
-		}
-		if err != nil {
-			return nil, entryError(prefix+e.Name, err)
-		}
-		if !isWhiteout {
-			rest = append(rest, e)
-		}
-	}
-	return rest, nil
+// item is an entry of the archive to be.
+type item struct {
+	hdr *tar.Header
+	fd  int // of a file's content, which whoever takes the item closes; otherwise -1
 }
 
-func isWhiteout(fd int, e linux.Dirent) (bool, error) {
-	if e.Type != unix.DT_CHR && e.Type != unix.DT_UNKNOWN {
-		return false, nil
+func (it item) close() {
+	if it.fd >= 0 {
+		unix.Close(it.fd)
 	}
-	st, err := linux.Lstat(fd, e.Name)
-	return err == nil && overlay.IsWhiteout(&st), err
 }
 
-// mark writes a whiteout or an opaque mark: an empty file that has nothing but
-// its name. When a name was removed is nobody's business.
-func (c *composer) mark(name string) error {
-	return c.writeHeader(&tar.Header{Typeflag: tar.TypeReg, Name: name, ModTime: time.Unix(0, 0)})
-}
-
-func (c *composer) writeHeader(hdr *tar.Header) error {
-	c.info.Entries++
-	return c.tar.WriteHeader(hdr)
-}
-
-func (c *composer) entry(dir int, name string, e linux.Dirent) error {
-	if err := over("bytes in a path", len(name), pathMax-1); err != nil {
-		return err
-	}
-	switch e.Type {
-	case unix.DT_REG:
-		return c.file(dir, name, e.Name)
-	case unix.DT_DIR:
-		return c.directory(dir, name, e.Name)
-	case unix.DT_SOCK:
-		return nil
-	}
-	st, err := linux.Lstat(dir, e.Name)
-	if err != nil {
-		return err
-	}
-	switch st.Mode & unix.S_IFMT { // of what getdents64 gave no type for
-	case unix.S_IFREG:
-		return c.file(dir, name, e.Name)
-	case unix.S_IFDIR:
-		return c.directory(dir, name, e.Name)
-	case unix.S_IFSOCK:
-		return nil
-	}
-	return c.node(dir, name, e.Name, &st)
-}
-
-func (c *composer) directory(dir int, name, base string) error {
-	fd, err := openQuietly(dir, base, unix.O_DIRECTORY)
-	if err != nil {
-		return fmt.Errorf("open: %w", err)
-	}
-	defer unix.Close(fd)
-	st, err := linux.Fstat(fd)
-	if err != nil {
-		return err
-	}
-	if err := c.directoryHeader(fd, name+"/", &st); err != nil {
-		return err
-	}
-	return c.children(fd, name+"/")
-}
-
-// openQuietly opens an entry for reading, without leaving a new access time
-// behind where the kernel allows that: to the owner and to root.
-func openQuietly(dir int, base string, flags int) (int, error) {
-	flags |= unix.O_RDONLY | unix.O_NOFOLLOW | unix.O_NONBLOCK
-	fd, err := linux.OpenAt(dir, base, flags|unix.O_NOATIME, 0)
-	if err == unix.EPERM {
-		fd, err = linux.OpenAt(dir, base, flags, 0)
-	}
-	return fd, err
-}
+// errChanged says that a tree does not stand still.
+var errChanged = errors.New("it changed while it was read")
