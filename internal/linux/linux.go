@@ -82,3 +82,13 @@ func Fstat(fd int) (st unix.Stat_t, err error) {
 	err = Retry(func() error { return unix.Fstat(fd, &st) })
 	return st, err
 }
+
+// Reopen opens for reading the directory that f only refers to, as descriptors
+// opened with O_PATH and those of detached mounts do.
+func Reopen(f *os.File) (*os.File, error) {
+	fd, err := OpenAt(int(f.Fd()), ".", unix.O_RDONLY|unix.O_DIRECTORY, 0)
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: f.Name(), Err: err}
+	}
+	return os.NewFile(uintptr(fd), f.Name()), nil
+}

@@ -168,3 +168,19 @@ func (s Stack) features() []mount.Option {
 	}
 	return options
 }
+
+// Way mounts the stack and says in words by which way that succeeded.
+func (s Stack) Way() (string, error) {
+	for _, w := range []struct {
+		mountBy way
+		words   string
+	}{
+		{byDescriptor, "layers by descriptor"}, {byName, "layers by name, lowerdir+"}, {byThread, "mount(2) in a namespace of its own"},
+	} {
+		if m, err := s.mountBy(w.mountBy); err == nil {
+			return w.words, m.Close()
+		}
+	}
+	_, err := s.Mount()
+	return "", err
+}

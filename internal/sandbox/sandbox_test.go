@@ -238,7 +238,8 @@ func TestLinksAtTargets(t *testing.T) {
 	}{
 		"tmpfs through an absolute link": {"tmp/l", outside, specs.Mount{Destination: "/tmp/l/made", Type: "tmpfs"}, ""},
 		"out by dots":                    {"tmp/l", "../../../../..", specs.Mount{Destination: "/tmp/l/made", Type: "tmpfs"}, ""},
-		"a magic link":                   {"tmp/l", "/proc/self/cwd", specs.Mount{Destination: "/tmp/l/made", Type: "tmpfs"}, "leads nowhere"},
+		"a magic link":                   {"tmp/l", "/proc/self/cwd", specs.Mount{Destination: "/tmp/l/made", Type: "tmpfs"}, "nothing"},
+		"a link that leads nowhere":      {"tmp/l", "../made/by/link", specs.Mount{Destination: "/tmp/l/deeper", Type: "tmpfs"}, ""},
 		"beneath another mount":          {"tmp/l", "/dev", specs.Mount{Destination: "/tmp/l/made", Type: "tmpfs"}, "is mounted over"},
 		"into /proc":                     {"tmp/l", "/proc", specs.Mount{Destination: "/tmp/l/made", Type: "tmpfs"}, "nothing"},
 		"proc itself":                    {"proc", outside, specs.Mount{}, "it is a symbolic link in the image"},

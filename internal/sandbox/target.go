@@ -3,7 +3,6 @@
 package sandbox
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path"
@@ -92,12 +91,20 @@ func beneath(dest, dir string) bool {
 	return dest == dir || strings.HasPrefix(dest, strings.TrimSuffix(dir, "/")+"/")
 }
 
+// maxLinks is how many links that lead nowhere yet are followed to make what
+// they name (path_resolution(7) has 40 for all links).
+const maxLinks = 8
+
 // openOrMake opens name in the root directory root (O_PATH), making what is
 // missing of it.
 func openOrMake(root int, name string, directory bool) (int, error) {
+	return openOrMakeLinked(root, name, directory, maxLinks)
+}
+
+func openOrMakeLinked(root int, name string, directory bool, links int) (int, error) {
 	fd, err := linux.OpenInRoot(root, name, unix.O_PATH, 0)
 	if err == unix.ENOENT {
-		return makePath(root, name, directory)
+		return makePath(root, name, directory, links)
 	}
 	return fd, err
 }
@@ -121,30 +128,48 @@ func checkType(fd int, directory bool) error {
 }
 
 // makePath makes the last component of name, and before it the directories
-// that are missing. A component that exists but leads nowhere stays an error.
-func makePath(root int, name string, directory bool) (int, error) {
-	parent, err := openOrMake(root, path.Dir(name), true)
+// that are missing. Where a link leads nowhere, it makes what the link names,
+// beneath root like everything.
+func makePath(root int, name string, directory bool, links int) (int, error) {
+	parent, err := openOrMakeLinked(root, path.Dir(name), true, links)
 	if err != nil {
 		return -1, err
 	}
 	defer unix.Close(parent)
 	base := path.Base(name)
-	if directory {
-		err = unix.Mkdirat(parent, base, 0o755)
-	} else {
-		var fd int
-		if fd, err = linux.OpenAt(parent, base, unix.O_CREAT|unix.O_EXCL|unix.O_WRONLY|unix.O_NOFOLLOW, 0o644); err == nil {
-			unix.Close(fd)
-		}
-	}
-	if err != nil && err != unix.EEXIST {
+	if err := makeEntry(parent, base, directory); err != nil && err != unix.EEXIST {
 		return -1, err
 	}
 	fd, err := linux.OpenBeneath(parent, base, unix.O_PATH, 0)
-	if err == unix.ELOOP {
-		return -1, errDangling
+	if err != unix.ELOOP {
+		return fd, err
 	}
-	return fd, err
+	to, err := readlink(parent, base)
+	if err != nil || links == 0 {
+		return -1, unix.ELOOP
+	}
+	if !path.IsAbs(to) {
+		to = path.Join("/", path.Dir(name), to)
+	}
+	return openOrMakeLinked(root, path.Join(".", to), directory, links-1)
 }
 
-var errDangling = errors.New("the image has a symbolic link there that leads nowhere")
+func makeEntry(parent int, name string, directory bool) error {
+	if directory {
+		return unix.Mkdirat(parent, name, 0o755)
+	}
+	fd, err := linux.OpenAt(parent, name, unix.O_CREAT|unix.O_EXCL|unix.O_WRONLY|unix.O_NOFOLLOW, 0o644)
+	if err != nil {
+		return err
+	}
+	return unix.Close(fd)
+}
+
+func readlink(dir int, name string) (string, error) {
+	buf := make([]byte, unix.PathMax)
+	n, err := unix.Readlinkat(dir, name, buf)
+	if err != nil {
+		return "", err
+	}
+	return string(buf[:n]), nil
+}

@@ -283,3 +283,7 @@ func (s *Store) AddLayer(ctx context.Context, archive io.Reader, opts ApplyOptio
 	}
 	return l, st.Publish()
 }
+
+// Dir is the staging directory, for other trees that are made aside. It is
+// open until Close.
+func (st *Staging) Dir() *os.File { return st.dir() }

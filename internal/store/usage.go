@@ -146,3 +146,8 @@ func (m *measure) descend(dir int, name, path string) error {
 	defer unix.Close(fd)
 	return m.walk(fd, path+"/"+name)
 }
+
+// Plus adds up what two trees take.
+func (u Usage) Plus(v Usage) Usage {
+	return Usage{u.Apparent + v.Apparent, u.Allocated + v.Allocated, u.Inodes + v.Inodes}
+}

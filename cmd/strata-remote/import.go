@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"strata/internal/compression"
+	"strata/internal/engine"
+	"strata/internal/image"
+)
+
+func newImportCommand() *cobra.Command {
+	var o engine.ImportOptions
+	c := &cobra.Command{
+		Use:   "import [OPTIONS] FILE|DIRECTORY|- [NAME[:TAG]]",
+		Short: "Make an image of a root filesystem",
+		Long: `Make an image of one layer from a root filesystem: a tar archive, plain or
+compressed with gzip or zstd, "-" for one on standard input, or a directory,
+which is only read.`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) < 1 || len(args) > 2 {
+				return &usageError{fmt.Errorf("import takes a file, directory or -, and a name: strata import ARCHIVE NAME[:TAG]")}
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) == 2 {
+				o.Name = args[1]
+			}
+			o.Source = args[0]
+			return withEngine(c, func(e *engine.Engine) error {
+				img, err := importFrom(c.Context(), e, args[0], o)
+				if err != nil {
+					return fmt.Errorf("import %s: %w", args[0], err)
+				}
+				_, err = fmt.Println(img.ID)
+				return err
+			})
+		},
+	}
+	c.Flags().StringArrayVarP(&o.Changes, "change", "c", nil, "apply a Dockerfile instruction to the image: CMD, ENV, …")
+	c.Flags().StringVarP(&o.Message, "message", "m", "", "what the image is for")
+	return c
+}
+
+// importFrom tells a directory from an archive.
+func importFrom(ctx context.Context, e *engine.Engine, source string, o engine.ImportOptions) (image.Image, error) {
+	if info, err := os.Stat(source); err == nil && info.IsDir() {
+		return e.ImportDir(ctx, source, o)
+	}
+	var file io.ReadCloser = os.Stdin
+	if source != "-" {
+		f, err := os.Open(source)
+		if err != nil {
+			return image.Image{}, fmt.Errorf("%w; give a tar archive, a directory, or - for standard input", err)
+		}
+		file = f
+	}
+	defer file.Close()
+	archive, err := compression.NewReader(file)
+	if err != nil {
+		return image.Image{}, err
+	}
+	defer archive.Close()
+	return e.Import(ctx, archive, o)
+}

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"strata/internal/container"
+	"strata/internal/engine"
+)
+
+// containerFlags are the flags that run and create share, with Docker's names
+// and meanings.
+type containerFlags struct {
+	name, workdir, user, hostname, entrypoint, network, rootfs string
+	env, envFiles, labels, volumes, mounts, tmpfs              []string
+	interactive, tty, remove, readOnly, init                   bool
+	detach                                                     bool
+}
+
+func (f *containerFlags) bind(fs *pflag.FlagSet) {
+	fs.SetInterspersed(false) // what follows the image is the command's own
+	fs.StringVar(&f.name, "name", "", "name of the container")
+	fs.StringArrayVarP(&f.env, "env", "e", nil, "set a variable: NAME=VALUE, or NAME to pass on our own")
+	fs.StringArrayVar(&f.envFiles, "env-file", nil, "read variables from a file")
+	fs.StringArrayVarP(&f.labels, "label", "l", nil, "set a label: NAME=VALUE")
+	fs.StringVarP(&f.workdir, "workdir", "w", "", "directory in which the command starts")
+	fs.StringVarP(&f.user, "user", "u", "", "user of the command: name or uid, and :group")
+	fs.StringVarP(&f.hostname, "hostname", "h", "", "hostname (default: the beginning of the ID)")
+	fs.BoolVar(&f.readOnly, "read-only", false, "mount the root filesystem read-only")
+	fs.StringArrayVarP(&f.volumes, "volume", "v", nil, "show a host path inside: SOURCE:TARGET[:ro]")
+	fs.StringArrayVar(&f.mounts, "mount", nil, "type=bind,source=PATH,target=PATH[,readonly] or type=tmpfs,target=PATH")
+	fs.StringArrayVar(&f.tmpfs, "tmpfs", nil, "mount a tmpfs: TARGET[:OPTIONS]")
+	fs.StringVar(&f.entrypoint, "entrypoint", "", "replace the image's entrypoint")
+	fs.StringVar(&f.network, "network", "none", "network: none or host")
+	fs.StringVar(&f.rootfs, "rootfs", "", "use this directory, never written, in place of an image")
+	fs.BoolVarP(&f.interactive, "interactive", "i", false, "pass standard input on")
+	fs.BoolVarP(&f.tty, "tty", "t", false, "give the command a terminal")
+	fs.BoolVar(&f.init, "init", false, "run a small process 1 that reaps orphans and forwards signals")
+	fs.BoolVar(&f.remove, "rm", false, "remove the container when it ends")
+	fs.BoolVarP(&f.detach, "detach", "d", false, "run in the background (not supported yet)")
+	fs.Lookup("detach").Hidden = true
+}
+
+// options turns the flags and what follows them into what the engine takes.
+func (f *containerFlags) options(fs *pflag.FlagSet, args []string) (o engine.CreateOptions, err error) {
+	if f.detach {
+		return o, errors.New("--detach is not supported yet: containers run in the foreground")
+	}
+	if f.network != "none" && f.network != "host" {
+		return o, fmt.Errorf("--network %s: only none and host are supported yet", f.network)
+	}
+	if f.rootfs == "" {
+		if len(args) == 0 {
+			return o, errors.New("no image given: strata run [OPTIONS] IMAGE [COMMAND…], for example strata run mini")
+		}
+		o.Image, args = args[0], args[1:]
+	}
+	o.Command, o.Rootfs, o.Name, o.User, o.WorkDir, o.AutoRemove = args, f.rootfs, f.name, f.user, f.workdir, f.remove
+	if fs.Changed("entrypoint") {
+		o.Entrypoint = &f.entrypoint
+	}
+	if o.Env, err = f.environment(); err != nil {
+		return o, err
+	}
+	if o.Labels, err = parseLabels(f.labels); err != nil {
+		return o, err
+	}
+	o.Host = container.Host{
+		Hostname: f.hostname, Network: f.network, Terminal: f.tty, OpenStdin: f.interactive,
+		ReadOnly: f.readOnly, Init: f.init,
+	}
+	if len(f.hostname) > 64 {
+		return o, fmt.Errorf("--hostname: %d bytes, the kernel takes 64", len(f.hostname))
+	}
+	o.Host.Mounts, err = f.mountList()
+	return o, err
+}
+
+// environment is the files' variables with those of the flags over them.
+func (f *containerFlags) environment() ([]string, error) {
+	var env []string
+	for _, path := range f.envFiles {
+		file, err := os.Open(path)
+		if err != nil {
+			return nil, fmt.Errorf("--env-file: %w", err)
+		}
+		lines := bufio.NewScanner(file)
+		for lines.Scan() {
+			if line := strings.TrimLeft(lines.Text(), " \t"); line != "" && line[0] != '#' {
+				env = append(env, line)
+			}
+		}
+		file.Close()
+		if err := lines.Err(); err != nil {
+			return nil, fmt.Errorf("--env-file %s: %w", path, err)
+		}
+	}
+	return resolveVariables(append(env, f.env...))
+}
+
+// resolveVariables gives names without a value our own value, and leaves out
+// those that we do not have.
+func resolveVariables(env []string) ([]string, error) {
+	var resolved []string
+	for _, v := range env {
+		name, _, hasValue := strings.Cut(v, "=")
+		if name == "" || strings.ContainsAny(name, " \t\x00") {
+			return nil, fmt.Errorf("--env %q: it is not NAME=VALUE", v)
+		}
+		if hasValue {
+			resolved = append(resolved, v)
+		} else if value, ok := os.LookupEnv(name); ok {
+			resolved = append(resolved, name+"="+value)
+		}
+	}
+	return resolved, nil
+}
+
+func parseLabels(labels []string) (map[string]string, error) {
+	parsed := map[string]string{}
+	for _, l := range labels {
+		name, value, _ := strings.Cut(l, "=")
+		if name == "" {
+			return nil, fmt.Errorf("--label %q: it has no name", l)
+		}
+		parsed[name] = value
+	}
+	return parsed, nil
+}

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"strata/internal/container"
+	"strata/internal/engine"
+)
+
+func newDfCommand() *cobra.Command {
+	var verbose bool
+	var l listing
+	c := &cobra.Command{
+		Use:   "df [-v]",
+		Short: "Show what images, layers and containers take on disk",
+		Args:  exactly(0),
+		RunE: func(*cobra.Command, []string) error {
+			return withEngine(func(e *engine.Engine) error {
+				u, err := e.DiskUsage()
+				if err != nil {
+					return err
+				}
+				if verbose {
+					return printUsage(u, &l)
+				}
+				return printSummary(u, &l)
+			})
+		},
+	}
+	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "each image, layer and container")
+	l.bind(c)
+	c.Flags().MarkHidden("quiet")
+	return c
+}
+
+// printSummary has Docker's rows, with apparent size and inodes beside. SIZE is
+// what is allocated on disk; layers that images share count once, in the row
+// of layers, and images take nothing but their layers.
+func printSummary(u engine.DiskUsage, l *listing) error {
+	type row struct {
+		kind          string
+		total, active int
+		apparent      int64
+		allocated     int64
+		reclaimable   int64
+		inodes        int64
+	}
+	images := row{kind: "Images", total: len(u.Images)}
+	for _, img := range u.Images {
+		if img.Containers > 0 {
+			images.active++
+		}
+	}
+	layers := row{kind: "Layers", total: len(u.Layers)}
+	for _, layer := range u.Layers {
+		layers.apparent += layer.Usage.Apparent
+		layers.allocated += layer.Usage.Allocated
+		layers.inodes += layer.Usage.Inodes
+		if layer.Containers > 0 {
+			layers.active++
+		} else {
+			layers.reclaimable += layer.Usage.Allocated
+		}
+	}
+	containers := row{kind: "Containers", total: len(u.Containers)}
+	for _, c := range u.Containers {
+		containers.apparent += c.Usage.Apparent
+		containers.allocated += c.Usage.Allocated
+		containers.inodes += c.Usage.Inodes
+		if c.Entry.State.Status == container.Running {
+			containers.active++
+		} else {
+			containers.reclaimable += c.Usage.Allocated
+		}
+	}
+	var rows [][]any
+	for _, r := range []row{images, layers, containers} {
+		rows = append(rows, []any{r.kind, r.total, r.active, size(r.allocated), size(r.apparent), r.inodes, size(r.reclaimable), r.allocated, r.apparent, r.reclaimable})
+	}
+	return l.print([]column{
+		{"TYPE", "Type"}, {"TOTAL", "TotalCount"}, {"ACTIVE", "Active"}, {"SIZE", "Size"}, {"APPARENT", "Apparent"},
+		{"INODES", "Inodes"}, {"RECLAIMABLE", "Reclaimable"}, {"", "SizeBytes"}, {"", "ApparentBytes"}, {"", "ReclaimableBytes"},
+	}, rows)
+}
+
+func printUsage(u engine.DiskUsage, l *listing) error {
+	for _, section := range []struct {
+		title string
+		print func(engine.DiskUsage, *listing) error
+	}{
+		{"Images", printImageUsage}, {"Layers", printLayerUsage}, {"Containers", printContainerUsage},
+	} {
+		if l.format == "table" {
+			fmt.Printf("%s:\n", section.title)
+		}
+		if err := section.print(u, l); err != nil {
+			return err
+		}
+		if l.format == "table" {
+			fmt.Println()
+		}
+	}
+	return nil
+}
+
+func printImageUsage(u engine.DiskUsage, l *listing) error {
+	var rows [][]any
+	for _, img := range u.Images {
+		for _, name := range namesOf(img.Image) {
+			text := name.Familiar()
+			if name.Repository == "" {
+				text = "<none>"
+			}
+			rows = append(rows, []any{"image", text, img.Image.ID.Short(), len(img.Image.Layers), size(img.Usage.Apparent), size(img.Usage.Allocated),
+				size(img.Shared), size(img.Unique), img.Usage.Inodes, img.Containers,
+				img.Usage.Apparent, img.Usage.Allocated, img.Shared, img.Unique})
+		}
+	}
+	return l.print([]column{
+		{"", "Type"}, {"NAME", "Name"}, {"IMAGE ID", "ID"}, {"LAYERS", "Layers"}, {"APPARENT", "Apparent"}, {"SIZE", "Size"},
+		{"SHARED SIZE", "SharedSize"}, {"UNIQUE SIZE", "UniqueSize"}, {"INODES", "Inodes"}, {"CONTAINERS", "Containers"},
+		{"", "ApparentBytes"}, {"", "SizeBytes"}, {"", "SharedBytes"}, {"", "UniqueBytes"},
+	}, rows)
+}
+
+func printLayerUsage(u engine.DiskUsage, l *listing) error {
+	var rows [][]any
+	for _, layer := range u.Layers {
+		rows = append(rows, []any{"layer", layer.ID.Short(), size(layer.Usage.Apparent), size(layer.Usage.Allocated), layer.Usage.Inodes,
+			layer.Images, layer.Containers, layer.Usage.Apparent, layer.Usage.Allocated, layer.ID})
+	}
+	return l.print([]column{
+		{"", "Type"}, {"LAYER", "ID"}, {"APPARENT", "Apparent"}, {"SIZE", "Size"}, {"INODES", "Inodes"}, {"IMAGES", "Images"},
+		{"CONTAINERS", "Containers"}, {"", "ApparentBytes"}, {"", "SizeBytes"}, {"", "DiffID"},
+	}, rows)
+}
+
+func printContainerUsage(u engine.DiskUsage, l *listing) error {
+	var rows [][]any
+	for _, c := range u.Containers {
+		r := &c.Entry.Record
+		rows = append(rows, []any{"container", r.ID[:12], r.DisplayName(), imageOf(r), size(c.Usage.Apparent), size(c.Usage.Allocated),
+			c.Usage.Inodes, statusText(c.Entry.State), c.Usage.Apparent, c.Usage.Allocated})
+	}
+	return l.print([]column{
+		{"", "Type"}, {"CONTAINER ID", "ID"}, {"NAMES", "Names"}, {"IMAGE", "Image"}, {"APPARENT", "Apparent"}, {"SIZE", "Size"},
+		{"INODES", "Inodes"}, {"STATUS", "Status"}, {"", "ApparentBytes"}, {"", "SizeBytes"},
+	}, rows)
+}

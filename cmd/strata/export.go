@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"strata/internal/engine"
+)
+
+func newExportCommand() *cobra.Command {
+	var output string
+	c := &cobra.Command{
+		Use:   "export [-o FILE] CONTAINER",
+		Short: "Write a container's root filesystem as one tar archive",
+		Args:  exactly(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if output == "" && term.IsTerminal(int(os.Stdout.Fd())) {
+				return usage(errors.New("export: an archive is not for a terminal: use -o FILE or a pipe"))
+			}
+			return withEngine(func(e *engine.Engine) error { return export(e, args[0], output) })
+		},
+		ValidArgsFunction: completeContainers,
+	}
+	c.Flags().StringVarP(&output, "output", "o", "", "write to a file in place of standard output")
+	return c
+}
+
+// export writes to a file that is there only when it is whole.
+func export(e *engine.Engine, name, output string) (err error) {
+	ctx, stop := interruptible()
+	defer stop()
+	if output == "" {
+		return buffered(os.Stdout, func(w io.Writer) error { return e.Export(ctx, name, w) })
+	}
+	f, err := os.CreateTemp(filepath.Dir(output), ".strata-export-")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			os.Remove(f.Name())
+		}
+	}()
+	if err := errors.Join(buffered(f, func(w io.Writer) error { return e.Export(ctx, name, w) }), f.Chmod(0o644), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), output)
+}
+
+func buffered(w io.Writer, f func(io.Writer) error) error {
+	b := bufio.NewWriterSize(w, 1<<20)
+	return errors.Join(f(b), b.Flush())
+}

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"strata/internal/engine"
+	"strata/internal/image"
+	"strata/internal/oci"
+)
+
+func newImagesCommand() *cobra.Command {
+	var l listing
+	var all, digests bool
+	c := &cobra.Command{
+		Use:   "images [OPTIONS]",
+		Short: "List images",
+		Args:  exactly(0),
+		RunE: func(*cobra.Command, []string) error {
+			return withEngine(func(e *engine.Engine) error {
+				images, err := e.Images()
+				if printErr := printImages(e, images, digests, &l); printErr != nil {
+					return printErr
+				}
+				return err
+			})
+		},
+	}
+	c.Flags().BoolVarP(&all, "all", "a", false, "no effect: all images are shown")
+	c.Flags().BoolVar(&digests, "digests", false, "show the manifests' digests")
+	l.bind(c)
+	return c
+}
+
+func printImages(e *engine.Engine, images []image.Image, digests bool, l *listing) error {
+	columns := []column{
+		{"REPOSITORY", "Repository"}, {"TAG", "Tag"}, {"DIGEST", "Digest"}, {"IMAGE ID", "ID"},
+		{"CREATED", "CreatedSince"}, {"SIZE", "Size"}, {"", "CreatedAt"},
+	}
+	if !digests {
+		columns[2].heading = ""
+	}
+	var rows [][]any
+	for _, img := range images {
+		bytes, err := e.ImageSize(img)
+		if err != nil {
+			return err
+		}
+		for _, name := range namesOf(img) {
+			rows = append(rows, imageRow(img, name, bytes, l.noTrunc))
+		}
+	}
+	return l.print(columns, rows)
+}
+
+// namesOf is the image's names, or one that is empty.
+func namesOf(img image.Image) []oci.Reference {
+	if len(img.Names) == 0 {
+		return []oci.Reference{{}}
+	}
+	return img.Names
+}
+
+func imageRow(img image.Image, name oci.Reference, bytes int64, whole bool) []any {
+	repository, tag := "<none>", "<none>"
+	if name.Repository != "" {
+		repository = oci.Reference{Domain: name.Domain, Repository: name.Repository}.Familiar()
+		tag = name.Tag
+	}
+	id := img.ID.Short()
+	if whole {
+		id = img.ID.String()
+	}
+	since, at := "N/A", ""
+	if created := img.Config.Created; created != nil {
+		since, at = ago(*created), created.Format(time.RFC3339)
+	}
+	return []any{repository, tag, img.Manifest, id, since, size(bytes), at}
+}

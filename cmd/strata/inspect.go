@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"strata/internal/container"
+	"strata/internal/engine"
+	"strata/internal/image"
+	"strata/internal/oci"
+)
+
+func newInspectCommand() *cobra.Command {
+	var format string
+	c := &cobra.Command{
+		Use:   "inspect CONTAINER|IMAGE…",
+		Short: "Show everything about containers and images, as JSON",
+		Args:  atLeast(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if format != "" && format != "json" {
+				return usage(fmt.Errorf("inspect: --format %s: only json is supported", format))
+			}
+			documents := []any{}
+			err := forEach(args, func(e *engine.Engine, name string) error {
+				document, err := inspect(e, name)
+				if err == nil {
+					documents = append(documents, document)
+				}
+				return err
+			})
+			if printErr := printDocument(documents); printErr != nil {
+				return printErr
+			}
+			return err
+		},
+		ValidArgsFunction: completeContainersAndImages,
+	}
+	c.Flags().StringVarP(&format, "format", "f", "", "output: json")
+	return c
+}
+
+func inspect(e *engine.Engine, name string) (any, error) {
+	entry, err := e.Container(name)
+	if err == nil {
+		return containerDocument(&entry), nil
+	}
+	if !engine.IsUnknownContainer(err) {
+		return nil, err
+	}
+	img, imgErr := e.Image(name)
+	if engine.IsUnknownImage(imgErr) {
+		return nil, fmt.Errorf("inspect: %w, and %w", err, imgErr)
+	}
+	if imgErr != nil {
+		return nil, imgErr
+	}
+	return imageDocument(e, img)
+}
+
+// The documents have Docker's keys where Docker has them.
+type containerState struct {
+	Status     container.Status
+	Running    bool
+	Pid        int
+	ExitCode   int
+	Error      string
+	StartedAt  time.Time
+	FinishedAt time.Time
+}
+
+type hostConfig struct {
+	NetworkMode    string
+	AutoRemove     bool
+	ReadonlyRootfs bool
+	Init           bool
+}
+
+type containerConfig struct {
+	Hostname  string
+	Tty       bool
+	OpenStdin bool
+	oci.Config
+}
+
+type graphDriver struct {
+	Name string
+	Data map[string]string
+}
+
+type inspectedContainer struct {
+	Id          string
+	Created     time.Time
+	Path        string
+	Args        []string
+	State       containerState
+	Image       oci.Digest
+	Name        string
+	HostConfig  hostConfig
+	GraphDriver graphDriver
+	Mounts      []container.Mount
+	Config      containerConfig
+	Rootfs      string       `json:",omitempty"`
+	Layers      []oci.Digest // the stack, oldest first
+}
+
+func containerDocument(e *container.Entry) inspectedContainer {
+	r, s := &e.Record, e.State
+	command := append(append([]string{}, r.Config.Entrypoint...), r.Config.Cmd...)
+	d := inspectedContainer{
+		Id: r.ID, Created: r.Created, Image: r.ImageID, Name: "/" + r.DisplayName(), Mounts: r.Host.Mounts,
+		State: containerState{
+			Status: s.Status, Running: s.Status == container.Running, Pid: s.Pid, ExitCode: s.ExitCode,
+			Error: s.Error, StartedAt: s.Started, FinishedAt: s.Finished,
+		},
+		HostConfig:  hostConfig{r.Host.Network, r.AutoRemove, r.Host.ReadOnly, r.Host.Init},
+		GraphDriver: graphDriver{"overlay", map[string]string{"UpperDir": e.Path + "/upper", "WorkDir": e.Path + "/work"}},
+		Config:      containerConfig{r.Host.Hostname, r.Host.Terminal, r.Host.OpenStdin, r.Config},
+		Rootfs:      r.Rootfs, Layers: r.Layers,
+	}
+	if len(command) > 0 {
+		d.Path, d.Args = command[0], command[1:]
+	}
+	return d
+}
+
+type inspectedImage struct {
+	Id           oci.Digest
+	RepoTags     []string
+	RepoDigests  []string
+	Comment      string
+	Created      *time.Time
+	Author       string
+	Config       oci.Config
+	Architecture string
+	Variant      string `json:",omitempty"`
+	Os           string
+	Size         int64 // bytes of the files in all layers
+	RootFS       struct {
+		Type   string
+		Layers []oci.Digest
+	}
+	Descriptor oci.Digest // of the manifest
+	History    []oci.History
+}
+
+func imageDocument(e *engine.Engine, img image.Image) (inspectedImage, error) {
+	bytes, err := e.ImageSize(img)
+	d := inspectedImage{
+		Id: img.ID, RepoTags: []string{}, RepoDigests: []string{}, Created: img.Config.Created, Author: img.Config.Author,
+		Config: img.Config.Config, Architecture: img.Config.Architecture, Variant: img.Config.Variant,
+		Os: img.Config.OS, Size: bytes, Descriptor: img.Manifest, History: img.Config.History,
+	}
+	d.RootFS.Type, d.RootFS.Layers = "layers", img.Layers
+	for _, name := range img.Names {
+		d.RepoTags = append(d.RepoTags, name.Familiar())
+	}
+	if n := len(d.History); n > 0 {
+		d.Comment = d.History[n-1].Comment
+	}
+	return d, err
+}

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"os"
+	"os/exec"
+	"syscall"
+
+	"strata/internal/engine"
+)
+
+// reapLater starts a process that empties the trash, when enough is in it, and
+// does not wait for it: deleting takes longer than starting a container.
+func reapLater(e *engine.Engine) {
+	if !e.TrashIsFull() {
+		return
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return
+	}
+	cmd := exec.Command(self, "--root", e.Root(), "gc", "--trash-only", "--quiet")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if cmd.Start() == nil {
+		cmd.Process.Release()
+	}
+}

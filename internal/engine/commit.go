@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"strata/internal/container"
+	"strata/internal/image"
+	"strata/internal/layer"
+	"strata/internal/linux"
+	"strata/internal/oci"
+	"strata/internal/overlay"
+	"strata/internal/store"
+)
+
+// CommitOptions say what to make of a container's changes.
+type CommitOptions struct {
+	Name    string // of the new image; "" for none
+	Author  string
+	Message string
+	Changes []string // Dockerfile instructions
+}
+
+// Commit makes an image of the container's stack with its changes as one more
+// layer. A stopped container's upperdir becomes that layer as it is, and the
+// container goes on with a new, empty one on top; a running one's is copied.
+func (e *Engine) Commit(ctx context.Context, name string, o CommitOptions) (img image.Image, err error) {
+	ref, err := parseName(o.Name)
+	if err != nil {
+		return img, err
+	}
+	sealOptions, err := sealing()
+	if err != nil {
+		return img, err
+	}
+	c, err := e.containers.Lock(name)
+	var busy *container.BusyError
+	switch {
+	case errors.As(err, &busy):
+		return e.commitRunning(ctx, name, ref, o, sealOptions)
+	case err != nil:
+		return img, err
+	}
+	defer func() { err = errors.Join(err, c.Close()) }()
+	if err := e.committable(c); err != nil {
+		return img, err
+	}
+	config, err := e.commitConfig(&c.Record, o)
+	if err != nil {
+		return img, err
+	}
+	err = e.shared(func() error {
+		l, err := e.seal(ctx, c, sealOptions)
+		if err != nil {
+			return err
+		}
+		img, err = e.commitImage(config, c.Record.Layers[:len(c.Record.Layers)-1], l, &c.Record, ref, o)
+		return err
+	})
+	if err != nil {
+		err = fmt.Errorf("commit container %s: %w", c.Record.DisplayName(), e.spaceHint(err))
+	}
+	return img, err
+}
+
+func sealing() (store.SealOptions, error) {
+	epoch, err := epoch()
+	return store.SealOptions{Epoch: epoch}, err
+}
+
+func (e *Engine) committable(c *container.Container) error {
+	if err := e.settle(c); err != nil {
+		return err
+	}
+	return e.hasImage(&c.Record)
+}
+
+func (e *Engine) hasImage(r *container.Record) error {
+	if r.Rootfs != "" {
+		return fmt.Errorf("commit container %s: it stands on the directory %s and not on layers; import that first (strata import %s NAME)",
+			r.DisplayName(), r.Rootfs, r.Rootfs)
+	}
+	return nil
+}
+
+// seal makes the upperdir of a locked container the newest layer of its stack.
+// Each step can be interrupted: settle goes on from the record.
+func (e *Engine) seal(ctx context.Context, c *container.Container, o store.SealOptions) (store.Layer, error) {
+	if err := e.normalise(&c.Record, c.UpperPath()); err != nil {
+		return store.Layer{}, err
+	}
+	o.Ready = func(l store.Layer) error {
+		r := c.Record
+		r.Layers = append(r.Layers[:len(r.Layers):len(r.Layers)], l.DiffID)
+		r.Sealing = l.DiffID
+		return c.Rebase(r)
+	}
+	l, err := e.store.Seal(ctx, c.Dir(), container.UpperName, o)
+	if err != nil {
+		return l, errors.Join(err, e.settle(c))
+	}
+	return l, e.settle(c)
+}
+
+func (e *Engine) normalise(r *container.Record, upperPath string) error {
+	lower, err := e.openLowers(r)
+	if err != nil {
+		return err
+	}
+	defer lower.close()
+	upper, err := linux.OpenDir(upperPath)
+	if err != nil {
+		return err
+	}
+	defer upper.Close()
+	_, err = overlay.Normalise(upper, lower, e.marks)
+	return err
+}
+
+// commitConfig is the config of the image that the container was made from,
+// with the container's own on it.
+func (e *Engine) commitConfig(r *container.Record, o CommitOptions) (oci.ImageConfig, error) {
+	base, err := e.images.Resolve(string(r.Manifest))
+	if err != nil {
+		return oci.ImageConfig{}, fmt.Errorf("commit container %s: read the config of its image: %w", r.DisplayName(), err)
+	}
+	config := base.Config
+	config.Config = r.Config
+	if o.Author != "" {
+		config.Author = o.Author
+	}
+	if config, err = config.With(o.Changes...); err != nil {
+		return config, err
+	}
+	return stackConfig(config, r), nil
+}
+
+// stackConfig gives config a history for the layers that earlier commits of
+// the same container added.
+func stackConfig(config oci.ImageConfig, r *container.Record) oci.ImageConfig {
+	for _, id := range r.Layers[min(len(config.RootFS.DiffIDs), len(r.Layers)):] {
+		config = config.Append(id, oci.History{Created: config.Created, CreatedBy: "commit"})
+	}
+	return config
+}
+
+// commitImage adds the image of parents and the new layer l.
+func (e *Engine) commitImage(config oci.ImageConfig, parents []oci.Digest, l store.Layer, r *container.Record, ref oci.Reference, o CommitOptions) (image.Image, error) {
+	created, err := e.commitTime(config, l)
+	if err != nil {
+		return image.Image{}, err
+	}
+	config.Created = created
+	config = config.Append(l.DiffID, oci.History{
+		Created: created, CreatedBy: strings.Join(append(r.Config.Entrypoint, r.Config.Cmd...), " "),
+		Author: o.Author, Comment: o.Message,
+	})
+	var layers []oci.Descriptor
+	for _, id := range parents {
+		parent, err := e.store.Layer(id)
+		if err != nil {
+			return image.Image{}, err
+		}
+		layers = append(layers, parent.Descriptor())
+	}
+	return e.addImage(config, append(layers, l.Descriptor()), ref)
+}
+
+// commitTime is when the new layer was last changed, so that equal trees give
+// equal images: SOURCE_DATE_EPOCH, or the newest time in the layer, or the
+// parent's time if that is later.
+func (e *Engine) commitTime(config oci.ImageConfig, l store.Layer) (*time.Time, error) {
+	if t, err := epoch(); t != nil || err != nil {
+		return t, err
+	}
+	newest := time.Now().UTC()
+	if config.Created != nil && config.Created.After(newest) {
+		newest = *config.Created
+	}
+	return &newest, nil
+}
+
+// commitRunning copies the upperdir of a container that is running, and seals
+// the copy. What the container writes meanwhile may be in it or not.
+func (e *Engine) commitRunning(ctx context.Context, name string, ref oci.Reference, o CommitOptions, seal store.SealOptions) (img image.Image, err error) {
+	entry, err := e.containers.Entry(name)
+	if err != nil {
+		return img, err
+	}
+	r := entry.Record
+	if err := e.hasImage(&r); err != nil {
+		return img, err
+	}
+	config, err := e.commitConfig(&r, o)
+	if err != nil {
+		return img, err
+	}
+	err = e.shared(func() error {
+		l, err := e.sealCopy(ctx, &r, entry.Path, seal)
+		if err != nil {
+			return err
+		}
+		img, err = e.commitImage(config, r.Layers, l, &r, ref, o)
+		return err
+	})
+	if err != nil {
+		err = fmt.Errorf("commit container %s: %w", r.DisplayName(), e.spaceHint(err))
+	}
+	return img, err
+}
+
+const copyName = "copy"
+
+func (e *Engine) sealCopy(ctx context.Context, r *container.Record, path string, o store.SealOptions) (l store.Layer, err error) {
+	staging, err := e.store.Stage()
+	if err != nil {
+		return l, err
+	}
+	defer func() { err = errors.Join(err, staging.Close()) }()
+	upper, err := linux.OpenDir(path + "/" + container.UpperName)
+	if err != nil {
+		return l, err
+	}
+	defer upper.Close()
+	parent := staging.Dir()
+	if err := e.copyTree(ctx, upper, parent); err != nil {
+		return l, err
+	}
+	if err := e.normalise(r, parent.Name()+"/"+copyName); err != nil {
+		return l, err
+	}
+	return e.store.Seal(ctx, parent, copyName, o)
+}
+
+// copyTree copies a tree in overlay form into a new directory of parent.
+func (e *Engine) copyTree(ctx context.Context, from, parent *os.File) error {
+	if err := unix.Mkdirat(int(parent.Fd()), copyName, 0o755); err != nil {
+		return &os.PathError{Op: "mkdir", Path: copyName, Err: err}
+	}
+	to, err := linux.OpenDir(parent.Name() + "/" + copyName)
+	if err != nil {
+		return err
+	}
+	defer to.Close()
+	return pipe(
+		func(w io.Writer) error {
+			_, err := layer.Write(ctx, from, w, nil, layer.WriteOptions{Marks: e.marks})
+			return err
+		},
+		func(archive io.Reader) error {
+			_, err := layer.Apply(ctx, archive, to, nil, layer.ApplyOptions{Marks: e.marks, Unprivileged: os.Geteuid() != 0})
+			return err
+		},
+	)
+}

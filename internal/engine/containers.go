@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package engine
+
+import (
+	"errors"
+
+	"strata/internal/container"
+)
+
+// Containers lists all containers, newest first.
+func (e *Engine) Containers() ([]container.Entry, error) { return e.containers.List() }
+
+// Container finds one container by name or ID.
+func (e *Engine) Container(name string) (container.Entry, error) { return e.containers.Entry(name) }
+
+// Lock takes the container called name in hand, to start it.
+func (e *Engine) Lock(name string) (*container.Container, error) { return e.containers.Lock(name) }
+
+// IsUnknownContainer reports whether err says that there is no such container.
+func IsUnknownContainer(err error) bool {
+	var unknown *container.UnknownError
+	return errors.As(err, &unknown)
+}

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"strata/internal/container"
+	"strata/internal/image"
+	"strata/internal/oci"
+)
+
+// CreateOptions are what the command line asks of a new container.
+type CreateOptions struct {
+	Image      string
+	Rootfs     string // a directory in place of an image
+	Command    []string
+	Entrypoint *string // nil: the image's; "": none
+	Name       string
+	Env        []string // NAME=VALUE
+	Labels     map[string]string
+	User       string
+	WorkDir    string
+	AutoRemove bool
+	Host       container.Host
+}
+
+// Create makes a container and returns it locked; the caller closes it.
+func (e *Engine) Create(o CreateOptions) (c *container.Container, err error) {
+	r, err := e.record(o)
+	if err != nil {
+		return nil, err
+	}
+	err = e.shared(func() error {
+		if o.Rootfs == "" {
+			if err := e.useImage(&r, o.Image); err != nil {
+				return err
+			}
+		}
+		configure(&r.Config, o)
+		if len(r.Config.Entrypoint)+len(r.Config.Cmd) == 0 {
+			return errors.New("no command given, and the image has none; name one after the image")
+		}
+		c, err = e.containers.Create(r)
+		return err
+	})
+	return c, err
+}
+
+// record is what of the container does not depend on the image.
+func (e *Engine) record(o CreateOptions) (container.Record, error) {
+	r := container.Record{
+		ID: container.NewID(), Name: o.Name, Created: time.Now().UTC(), Image: o.Image,
+		Host: o.Host, AutoRemove: o.AutoRemove,
+	}
+	if o.Name != "" {
+		if err := container.CheckName(o.Name); err != nil {
+			return r, err
+		}
+	}
+	if r.Host.Hostname == "" {
+		r.Host.Hostname = r.ID[:12]
+	}
+	if o.Rootfs != "" {
+		dir, err := filepath.Abs(o.Rootfs)
+		if err == nil {
+			dir, err = filepath.EvalSymlinks(dir)
+		}
+		if err != nil {
+			return r, fmt.Errorf("rootfs %s: %w", o.Rootfs, errors.Unwrap(err))
+		}
+		r.Rootfs = dir
+	}
+	return r, nil
+}
+
+// useImage makes the container one of the image called name.
+func (e *Engine) useImage(r *container.Record, name string) error {
+	img, err := e.resolve(name)
+	if err != nil {
+		return err
+	}
+	r.ImageID, r.Manifest, r.Layers, r.Config = img.ID, img.Manifest, img.Layers, img.Config.Config
+	return nil
+}
+
+// resolve finds an image, and makes the embedded one at its first use. The
+// caller holds the shared lock.
+func (e *Engine) resolve(name string) (image.Image, error) {
+	img, err := e.images.Resolve(name)
+	var unknown *image.UnknownError
+	if errors.As(err, &unknown) && isMini(name) {
+		return e.installMini()
+	}
+	return img, err
+}
+
+// configure puts what the command line says over the image's config, by
+// Docker's rules: an entrypoint clears the image's command.
+func configure(c *oci.Config, o CreateOptions) {
+	if o.Entrypoint != nil {
+		c.Entrypoint, c.Cmd = nil, nil
+		if *o.Entrypoint != "" {
+			c.Entrypoint = []string{*o.Entrypoint}
+		}
+	}
+	if len(o.Command) > 0 {
+		c.Cmd = o.Command
+	}
+	if o.User != "" {
+		c.User = o.User
+	}
+	if o.WorkDir != "" {
+		c.WorkingDir = o.WorkDir
+	}
+	c.Env = mergeEnv(c.Env, o.Env)
+	if len(o.Labels) > 0 {
+		labels := maps.Clone(c.Labels)
+		if labels == nil {
+			labels = map[string]string{}
+		}
+		maps.Copy(labels, o.Labels)
+		c.Labels = labels
+	}
+}
+
+// mergeEnv puts over on top of env; a name that both have keeps its place.
+func mergeEnv(env, over []string) []string {
+	merged := slices.Clone(env)
+	for _, v := range over {
+		name, _, _ := strings.Cut(v, "=")
+		i := slices.IndexFunc(merged, func(old string) bool { return strings.HasPrefix(old, name+"=") })
+		if i < 0 {
+			merged = append(merged, v)
+		} else {
+			merged[i] = v
+		}
+	}
+	return merged
+}

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"strata/internal/container"
+	"strata/internal/oci"
+	"strata/internal/store"
+)
+
+// Garbage is what a collection found.
+type Garbage struct {
+	Layers     []oci.Digest
+	Blobs      int
+	Containers int // that were never finished, or whose process is gone
+	Staging    int // left behind by commands that were interrupted
+}
+
+// Collect moves what nothing refers to into the trash: a few renames. It waits
+// for commands that are adding a reference.
+func (e *Engine) Collect() (g Garbage, err error) {
+	if g.Containers, err = e.containers.Rubbish(e.trash); err != nil {
+		return g, err
+	}
+	var entries []container.Entry
+	inUse := func() (map[oci.Digest]bool, error) {
+		if entries, err = e.containers.List(); err != nil {
+			return nil, err
+		}
+		swept, err := e.images.Sweep(manifests(entries))
+		if err != nil {
+			return nil, err
+		}
+		g.Blobs = swept.Blobs
+		return e.layersInUse(entries)
+	}
+	collected, err := e.store.Collect(context.Background(), inUse)
+	g.Layers, g.Staging = collected.Layers, collected.Staging
+	return g, err
+}
+
+func manifests(entries []container.Entry) map[oci.Digest]bool {
+	keep := map[oci.Digest]bool{}
+	for _, c := range entries {
+		if c.Record.Manifest != "" {
+			keep[c.Record.Manifest] = true
+		}
+	}
+	return keep
+}
+
+// layersInUse are those of images and of containers.
+func (e *Engine) layersInUse(entries []container.Entry) (map[oci.Digest]bool, error) {
+	images, err := e.images.All()
+	if err != nil {
+		return nil, err
+	}
+	used := map[oci.Digest]bool{}
+	for _, img := range images {
+		for _, id := range img.Layers {
+			used[id] = true
+		}
+	}
+	for _, c := range entries {
+		for _, id := range c.Record.Layers {
+			used[id] = true
+		}
+	}
+	return used, nil
+}
+
+// Reap deletes what is in the trash, at the lowest priority.
+func (e *Engine) Reap(ctx context.Context) (store.Reaped, error) { return e.store.Reap(ctx) }
+
+// spaceHint says what to do about a full disk.
+func (e *Engine) spaceHint(err error) error {
+	if !errors.Is(err, unix.ENOSPC) && !errors.Is(err, unix.EDQUOT) {
+		return err
+	}
+	return fmt.Errorf("%w; free some space on the filesystem of %s (strata df, strata gc) and try again", err, e.root)
+}
+
+// TrashIsFull reports whether enough lies in the trash that it is worth
+// starting a reaper: many entries, by the link count of the directory.
+func (e *Engine) TrashIsFull() bool {
+	const many = 64
+	info, err := os.Stat(e.root + "/trash")
+	if err != nil {
+		return false
+	}
+	st, ok := info.Sys().(*unix.Stat_t)
+	return ok && st.Nlink > many
+}

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"strata/internal/container"
+	"strata/internal/oci"
+	"strata/internal/sandbox"
+)
+
+// Streams are the standard streams of a foreground process.
+type Streams struct {
+	Stdin, Stdout, Stderr *os.File
+}
+
+// A Running container is one whose process was started here. Wait must be
+// called.
+type Running struct {
+	engine    *Engine
+	container *container.Container
+	process   *sandbox.Process
+	state     container.State
+}
+
+// Start starts a locked container in the foreground. It must be called on a
+// locked OS thread, with which the container ends. A program that cannot be
+// executed is a *spawn.Error with Exec set.
+func (e *Engine) Start(c *container.Container, streams Streams) (*Running, error) {
+	if at := c.Mounted(); at != "" {
+		return nil, fmt.Errorf("start container %s: it is mounted at %s; unmount it first (strata umount %s)",
+			c.Record.DisplayName(), at, c.Record.DisplayName())
+	}
+	if err := e.settle(c); err != nil {
+		return nil, err
+	}
+	process, err := e.startProcess(c, streams)
+	if err != nil {
+		return nil, errors.Join(err, e.failed(c, err))
+	}
+	state := container.NewRunning(process.Pid, time.Now().UTC())
+	return &Running{engine: e, container: c, process: process, state: state}, c.SetState(state)
+}
+
+// failed notes that a container could not be started.
+func (e *Engine) failed(c *container.Container, cause error) error {
+	if c.Record.AutoRemove {
+		return nil
+	}
+	now := time.Now().UTC()
+	return c.SetState(container.State{
+		Status: container.Created, Started: now, Finished: now, ExitCode: ExitCode(cause), Error: cause.Error(),
+	})
+}
+
+func (e *Engine) startProcess(c *container.Container, streams Streams) (*sandbox.Process, error) {
+	root, err := e.mountContainer(c)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	u, err := lookupUser(root, c.Record.Config.User)
+	if err != nil {
+		return nil, err
+	}
+	plan, err := sandbox.NewPlan(e.spec(&c.Record, u), sandbox.Options{
+		Root: root, MountPoint: e.mountPoint(), Init: c.Record.Host.Init,
+		Stdin: streams.Stdin, Stdout: streams.Stdout, Stderr: streams.Stderr,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return plan.Start()
+}
+
+// mountPoint is where a sandbox attaches its root, in its own namespace only.
+func (e *Engine) mountPoint() string { return filepath.Join(e.root, "empty") }
+
+// Terminal is the controlling side of the container's terminal, or nil.
+func (r *Running) Terminal() *os.File { return r.process.Terminal }
+
+// Signal sends s to the container's first process. One that has ended is no
+// error.
+func (r *Running) Signal(s unix.Signal) error {
+	err := r.process.Signal(s)
+	if err == unix.ESRCH {
+		return nil
+	}
+	return err
+}
+
+// Wait waits for the container's end and returns its exit code, 128 and the
+// number for a signal. The container stays locked.
+func (r *Running) Wait() (int, error) {
+	status, err := r.process.Wait()
+	if err != nil {
+		return 0, err
+	}
+	code := status.ExitStatus()
+	if status.Signaled() {
+		code = 128 + int(status.Signal())
+	}
+	err = r.process.Pidfd.Close()
+	if r.container.Record.AutoRemove {
+		return code, err
+	}
+	r.state.Status, r.state.Finished, r.state.ExitCode, r.state.Pid = container.Exited, time.Now().UTC(), code, 0
+	return code, errors.Join(err, r.container.SetState(r.state))
+}
+
+// Explain writes the shell commands that would start a container made with o,
+// and makes nothing.
+func (e *Engine) Explain(o CreateOptions, w io.Writer) error {
+	r, err := e.record(o)
+	if err != nil {
+		return err
+	}
+	if o.Rootfs == "" {
+		if err := e.shared(func() error { return e.useImage(&r, o.Image) }); err != nil {
+			return err
+		}
+	}
+	configure(&r.Config, o)
+	u, err := e.lookupUserBelow(&r)
+	if err != nil {
+		return err
+	}
+	shell, err := e.rootShell(&r)
+	if err != nil {
+		return err
+	}
+	plan, err := sandbox.NewPlan(e.spec(&r, u), sandbox.Options{Init: r.Host.Init, RootShell: shell})
+	if err != nil {
+		return err
+	}
+	return plan.Explain(w)
+}
+
+// lookupUserBelow finds the user in the stack alone, for a container that is
+// not made.
+func (e *Engine) lookupUserBelow(r *container.Record) (user, error) {
+	lower, err := e.openLowers(r)
+	if err != nil {
+		return user{}, err
+	}
+	defer lower.close()
+	root, err := e.mountView(lower, nil)
+	if err != nil {
+		return user{}, err
+	}
+	defer root.Close()
+	return lookupUser(root, r.Config.User)
+}
+
+// rootShell are the commands that make the container's root, as mountContainer
+// does it by descriptors.
+func (e *Engine) rootShell(r *container.Record) ([]sandbox.Line, error) {
+	stack, err := e.lowerPaths(r)
+	if err != nil {
+		return nil, err
+	}
+	options := "lowerdir=$lower,upperdir=$c/upper,workdir=$c/work,index=off,metacopy=off,redirect_dir=off"
+	if r.AutoRemove {
+		options += ",volatile"
+	}
+	return []sandbox.Line{
+		{Command: "lower=" + sandbox.Quote(stack), Why: "the read-only layers, newest first, shared by all"},
+		{Command: "c=" + sandbox.Quote(filepath.Join(e.root, "containers", r.ID)), Why: "this container's own directory"},
+		{Command: `mkdir -p "$c/upper" "$c/work" "$c/root"; root=$c/root`, Why: "upper takes what is written, work is the kernel's"},
+		{Command: `mount -t overlay -o "` + options + `" overlay "$root"`, Why: "reads fall through to the layers, writes go to upper"},
+	}, nil
+}
+
+// lowerPaths is the value of lowerdir= with the escapes that mount(8) needs.
+func (e *Engine) lowerPaths(r *container.Record) (string, error) {
+	lower, err := e.openLowers(r)
+	if err != nil {
+		return "", err
+	}
+	defer lower.close()
+	var joined string
+	for _, f := range lower {
+		path, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", f.Fd()))
+		if err != nil {
+			return "", err
+		}
+		if joined != "" {
+			joined = ":" + joined
+		}
+		joined = escapeLower(path) + joined
+	}
+	return joined, nil
+}
+
+// settle finishes or takes back a commit that was interrupted while it sealed
+// the container's upperdir.
+func (e *Engine) settle(c *container.Container) error {
+	r := c.Record
+	if r.Sealing == "" {
+		return nil
+	}
+	if _, err := e.store.Layer(r.Sealing); errors.Is(err, os.ErrNotExist) {
+		r.Layers = r.Layers[:len(r.Layers)-1]
+	} else if err != nil {
+		return err
+	}
+	r.Sealing = oci.Digest("")
+	if err := c.RenewUpper(); err != nil {
+		return err
+	}
+	return c.Rebase(r)
+}

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"strata/internal/container"
+	"strata/internal/linux"
+	"strata/internal/oci"
+	"strata/internal/overlay"
+)
+
+// lowers are the open lowerdirs of a stack, oldest first.
+type lowers []*os.File
+
+func (l lowers) close() {
+	for _, f := range l {
+		f.Close()
+	}
+}
+
+// openLowers opens the directories that r stands on. The caller closes them.
+func (e *Engine) openLowers(r *container.Record) (lowers, error) {
+	if r.Rootfs != "" {
+		dir, err := linux.OpenDir(r.Rootfs)
+		if err != nil {
+			return nil, err
+		}
+		return lowers{dir}, nil
+	}
+	return e.openLayers(r.Layers)
+}
+
+func (e *Engine) openLayers(layers []oci.Digest) (lowers, error) {
+	if len(layers) == 0 { // an image of no layers: an empty directory stands for them
+		dir, err := e.store.Dir("empty")
+		if err != nil {
+			return nil, err
+		}
+		return lowers{dir}, nil
+	}
+	var opened lowers
+	for _, id := range layers {
+		dir, err := e.store.Lower(id)
+		if err != nil {
+			opened.close()
+			return nil, err
+		}
+		opened = append(opened, dir)
+	}
+	return opened, nil
+}
+
+// mountContainer mounts the root filesystem of a locked container, detached.
+// The caller closes it.
+func (e *Engine) mountContainer(c *container.Container) (*os.File, error) {
+	lower, err := e.openLowers(&c.Record)
+	if err != nil {
+		return nil, err
+	}
+	defer lower.close()
+	upper, err := c.OpenUpper()
+	if err != nil {
+		return nil, err
+	}
+	defer upper.Close()
+	work, err := c.OpenWork()
+	if err != nil {
+		return nil, err
+	}
+	defer work.Close()
+	if err := inheritRoot(upper, lower); err != nil {
+		return nil, err
+	}
+	root, err := overlay.Stack{
+		Lowers: lower, Upper: upper, Work: work,
+		Volatile: c.Record.AutoRemove, UserXattr: e.marks.UserXattr,
+	}.Mount()
+	return root, mountHint(err)
+}
+
+// inheritRoot gives the upperdir the mode and owner of the root directory
+// beneath it: of a merged directory the kernel shows the newest one's.
+func inheritRoot(upper *os.File, lower lowers) error {
+	below, err := linux.Fstat(int(lower[len(lower)-1].Fd()))
+	if err != nil {
+		return err
+	}
+	own, err := linux.Fstat(int(upper.Fd()))
+	if err != nil {
+		return err
+	}
+	if own.Uid != below.Uid || own.Gid != below.Gid {
+		if err := unix.Fchown(int(upper.Fd()), int(below.Uid), int(below.Gid)); err != nil {
+			return &os.PathError{Op: "chown", Path: upper.Name(), Err: err}
+		}
+	}
+	if own.Mode != below.Mode {
+		return unix.Fchmod(int(upper.Fd()), below.Mode&0o7777)
+	}
+	return nil
+}
+
+// mountView mounts a stack read-only, with top, if not nil, as its newest layer.
+func (e *Engine) mountView(lower lowers, top *os.File) (*os.File, error) {
+	if top != nil {
+		lower = append(lower[:len(lower):len(lower)], top)
+	}
+	empty, err := e.store.Dir("empty")
+	if err != nil {
+		return nil, err
+	}
+	defer empty.Close()
+	root, err := overlay.Stack{Lowers: lower, Empty: empty, UserXattr: e.marks.UserXattr}.Mount()
+	return root, mountHint(err)
+}
+
+// mountHint says what to do about a kernel that does not let us mount.
+func mountHint(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, unix.EPERM) && os.Geteuid() != 0:
+		return fmt.Errorf("%w; an ordinary user cannot mount yet: run it as root (sudo strata …)", err)
+	case errors.Is(err, unix.EPERM):
+		return fmt.Errorf("%w; mounting needs CAP_SYS_ADMIN: in a container, start that with --privileged", err)
+	case errors.Is(err, unix.ENODEV):
+		return fmt.Errorf("%w; the kernel has no overlay filesystem: load it with `modprobe overlay`", err)
+	}
+	return err
+}
+
+// escapeLower escapes what separates directories and options (mount(8) and
+// fs/overlayfs/params.c).
+func escapeLower(path string) string {
+	return strings.NewReplacer(`\`, `\\`, ":", `\:`, ",", `\,`).Replace(path)
+}
