@@ -103,15 +103,17 @@ func TestVerifyFindsChanges(t *testing.T) {
 			_, err = f.WriteAt([]byte("X"), 70_000)
 			return errors.Join(err, f.Close())
 		},
-		"a shorter file":   func(dir string) error { return os.Truncate(dir+"/tree/dir/a", 99_999) },
-		"a longer file":    func(dir string) error { return os.Truncate(dir+"/tree/dir/a", 100_001) },
-		"a missing file":   func(dir string) error { return os.Remove(dir + "/tree/b") },
-		"a missing dir":    func(dir string) error { return os.RemoveAll(dir + "/tree/dir") },
-		"a zeroed record":  func(dir string) error { return os.Truncate(dir+"/archive.gz", 0) },
-		"a cut record":     func(dir string) error { return os.Truncate(dir+"/archive.gz", 40) },
-		"no record":        func(dir string) error { return os.Remove(dir + "/archive.gz") },
-		"no description":   func(dir string) error { return os.Remove(dir + "/layer.json") },
-		"a link in place":  func(dir string) error { return errors.Join(os.Remove(dir+"/tree/b"), os.Symlink("dir/a", dir+"/tree/b")) },
+		"a shorter file":  func(dir string) error { return os.Truncate(dir+"/tree/dir/a", 99_999) },
+		"a longer file":   func(dir string) error { return os.Truncate(dir+"/tree/dir/a", 100_001) },
+		"a missing file":  func(dir string) error { return os.Remove(dir + "/tree/b") },
+		"a missing dir":   func(dir string) error { return os.RemoveAll(dir + "/tree/dir") },
+		"a zeroed record": func(dir string) error { return os.Truncate(dir+"/archive.gz", 0) },
+		"a cut record":    func(dir string) error { return os.Truncate(dir+"/archive.gz", 40) },
+		"no record":       func(dir string) error { return os.Remove(dir + "/archive.gz") },
+		"no description":  func(dir string) error { return os.Remove(dir + "/layer.json") },
+		"a link in place": func(dir string) error {
+			return errors.Join(os.Remove(dir+"/tree/b"), os.Symlink("dir/a", dir+"/tree/b"))
+		},
 		"a damaged record": func(dir string) error { return flip(dir+"/archive.gz", 30) },
 	} {
 		t.Run(name, func(t *testing.T) {
