@@ -5,10 +5,9 @@ package engine
 import (
 	"errors"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
-
-	"golang.org/x/sys/unix"
 
 	"strata/internal/container"
 	"strata/internal/image"
@@ -34,7 +33,8 @@ type LayerUsage struct {
 	Images, Containers int
 }
 
-// ContainerUsage is what a container's upperdir takes. All of it is its own.
+// ContainerUsage is what a container's directory takes: its upperdir, the
+// kernel's workdir and the record. All of it is its own.
 type ContainerUsage struct {
 	Entry container.Entry
 	Usage store.Usage
@@ -69,7 +69,7 @@ func (e *Engine) DiskUsage() (u DiskUsage, err error) {
 		u.Images = append(u.Images, imageUsage(img, layers, entries))
 	}
 	for _, c := range entries {
-		usage, err := measureUpper(c)
+		usage, err := measureContainer(c)
 		if err != nil {
 			return u, err
 		}
@@ -142,15 +142,15 @@ func imageUsage(img image.Image, layers map[oci.Digest]*LayerUsage, entries []co
 	return u
 }
 
-// measureUpper measures the upperdir; a container removed meanwhile takes nothing.
-func measureUpper(c container.Entry) (store.Usage, error) {
-	upper, err := linux.OpenDir(filepath.Join(c.Path, container.UpperName))
-	if errors.Is(err, unix.ENOENT) {
+// measureContainer measures; a container removed meanwhile takes nothing.
+func measureContainer(c container.Entry) (store.Usage, error) {
+	dir, err := linux.OpenDir(c.Path)
+	if errors.Is(err, os.ErrNotExist) {
 		return store.Usage{}, nil
 	}
 	if err != nil {
 		return store.Usage{}, err
 	}
-	defer upper.Close()
-	return store.Measure(upper)
+	defer dir.Close()
+	return store.Measure(dir)
 }

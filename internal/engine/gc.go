@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 
 	"golang.org/x/sys/unix"
 
@@ -91,10 +90,6 @@ func (e *Engine) spaceHint(err error) error {
 // starting a reaper: many entries, by the link count of the directory.
 func (e *Engine) TrashIsFull() bool {
 	const many = 64
-	info, err := os.Stat(e.root + "/trash")
-	if err != nil {
-		return false
-	}
-	st, ok := info.Sys().(*unix.Stat_t)
-	return ok && st.Nlink > many
+	var st unix.Stat_t
+	return unix.Stat(e.root+"/trash", &st) == nil && st.Nlink > many
 }

@@ -82,7 +82,12 @@ func (e *Engine) overlayWay() (string, error) {
 		return "", err
 	}
 	defer empty.Close()
-	return overlay.Stack{Lowers: []*os.File{empty}, Empty: empty, UserXattr: e.marks.UserXattr}.Way()
+	other, err := e.store.Dir("names")
+	if err != nil {
+		return "", err
+	}
+	defer other.Close()
+	return overlay.Stack{Lowers: []*os.File{other}, Empty: empty, UserXattr: e.marks.UserXattr}.Way()
 }
 
 func (e *Engine) fsopen() error {
