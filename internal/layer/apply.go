@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"time"
 
 	"strata/internal/oci"
@@ -47,6 +48,7 @@ type ApplyOptions struct {
 // archive. What has been written by then stays in dir. When Apply fails it
 // returns after the Read of archive that is under way.
 func Apply(ctx context.Context, archive io.Reader, dir *os.File, record io.Writer, opts ApplyOptions) (Info, error) {
+	defer runtime.KeepAlive(dir) // its descriptor is used bare
 	opts.Limits = opts.Limits.withDefaults()
 	rec, err := newRecorder(record)
 	if err != nil {

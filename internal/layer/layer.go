@@ -60,7 +60,7 @@ func isHosts(attr string) bool {
 // show is a name as a message may hold it: quoted where it has bytes that a
 // terminal could take for something else.
 func show(name string) string {
-	if quoted := strconv.Quote(name); quoted != `"`+name+`"` {
+	if quoted := strconv.Quote(name); name == "" || quoted != `"`+name+`"` {
 		return quoted
 	}
 	return name

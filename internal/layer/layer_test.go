@@ -5,10 +5,13 @@ package layer_test
 import (
 	"archive/tar"
 	"bytes"
+	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -37,10 +40,11 @@ func needRoot(t testing.TB) {
 type entry struct {
 	tar.Header
 	content string
+	patch   func(block []byte) // for what archive/tar would not write
 }
 
 func file(name, content string) entry {
-	return entry{tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: 0o644}, content}
+	return entry{Header: tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: 0o644}, content: content}
 }
 
 func dir(name string) entry {
@@ -73,8 +77,16 @@ func archive(t tree.T, entries ...entry) []byte {
 		if e.ModTime.IsZero() {
 			e.ModTime = tree.Mtime
 		}
-		if err := w.WriteHeader(&e.Header); err != nil {
+		if e.Typeflag == tar.TypeXGlobalHeader {
+			e.ModTime = time.Time{}
+		}
+		if err := errors.Join(w.Flush(), w.WriteHeader(&e.Header)); err != nil {
 			t.Fatalf("header of %q: %v", e.Name, err)
+		}
+		if e.patch != nil {
+			block := out.Bytes()[out.Len()-512:]
+			e.patch(block)
+			sum(block)
 		}
 		if _, err := io.WriteString(w, e.content); err != nil {
 			t.Fatalf("content of %q: %v", e.Name, err)
@@ -84,6 +96,16 @@ func archive(t tree.T, entries ...entry) []byte {
 		t.Fatalf("close archive: %v", err)
 	}
 	return out.Bytes()
+}
+
+// sum puts the sum that fits into a header block.
+func sum(block []byte) {
+	copy(block[148:156], "        ")
+	sum := 0
+	for _, b := range block {
+		sum += int(b)
+	}
+	copy(block[148:156], fmt.Sprintf("%06o\x00 ", sum))
 }
 
 // open opens a directory for the length of the test.

@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"path"
+	"runtime"
 	"strings"
 
 	"github.com/klauspost/compress/gzip"
@@ -25,6 +26,7 @@ import (
 // out can say, and that is the caller's to check. A record that is damaged, or
 // a file that is missing or has another size, is an error.
 func Rebuild(ctx context.Context, dir *os.File, record io.ReadSeeker, w io.Writer) error {
+	defer runtime.KeepAlive(dir) // its descriptor is used bare
 	start, err := record.Seek(0, io.SeekCurrent)
 	if err != nil {
 		return fmt.Errorf("read record: %w", err)

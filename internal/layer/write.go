@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -45,6 +46,7 @@ type WriteOptions struct {
 // The error is an *EntryError where one entry is to blame: a name that begins
 // with ".wh.", a metacopy or redirect mark, a file that cannot be read.
 func Write(ctx context.Context, dir *os.File, w io.Writer, record io.Writer, opts WriteOptions) (Info, error) {
+	defer runtime.KeepAlive(dir) // its descriptor is used bare
 	rec, err := newRecorder(record)
 	if err != nil {
 		return Info{}, err
