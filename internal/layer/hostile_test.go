@@ -274,11 +274,11 @@ func message(err error) string {
 	return err.Error()
 }
 
-func dirNames(t *testing.T, dir string) (names []string) {
+func dirNames(t tree.T, dir string) (names []string) {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("%v", err)
 	}
 	for _, e := range entries {
 		names = append(names, e.Name())
