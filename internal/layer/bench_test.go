@@ -99,3 +99,32 @@ func BenchmarkCommit1GiB(b *testing.B) {
 		}
 	})
 }
+
+// BenchmarkApply applies the archives of the two trees above. Its floor is
+// hashing them; what comes on top is the filesystem's.
+func BenchmarkApply(b *testing.B) {
+	for name, make := range map[string]func(*testing.B) string{"20000-files": smallFiles, "1GiB": bigFile} {
+		b.Run(name, func(b *testing.B) {
+			root := make(b)
+			data, err := os.Create(filepath.Join(b.TempDir(), "archive"))
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer data.Close()
+			from := open(b, root)
+			defer from.Close()
+			info, err := layer.Write(ctx, from, data, nil, layer.WriteOptions{})
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.SetBytes(info.ArchiveSize)
+			for b.Loop() {
+				to := open(b, tempDir(b, b.TempDir()))
+				if _, err := layer.Apply(ctx, io.NewSectionReader(data, 0, info.ArchiveSize), to, io.Discard, layer.ApplyOptions{}); err != nil {
+					b.Fatal(err)
+				}
+				to.Close()
+			}
+		})
+	}
+}

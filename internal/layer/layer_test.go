@@ -128,6 +128,16 @@ func tempDir(t tree.T, base string) string {
 	return dir
 }
 
+// applyOnce applies an archive to dir, without a record.
+func applyOnce(dir string, data []byte, opts layer.ApplyOptions) (layer.Info, error) {
+	f, err := os.Open(dir)
+	if err != nil {
+		return layer.Info{}, err
+	}
+	defer f.Close()
+	return layer.Apply(ctx, bytes.NewReader(data), f, nil, opts)
+}
+
 // apply applies an archive to dir and checks what holds for every archive: the
 // digest and that Rebuild gives the same bytes.
 func apply(t tree.T, dir string, data []byte, opts layer.ApplyOptions) (layer.Info, error) {
