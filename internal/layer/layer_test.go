@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
 	"strata/internal/layer"
@@ -185,4 +186,18 @@ func write(t tree.T, dir string, opts layer.WriteOptions) ([]byte, layer.Info) {
 		t.Fatalf("rebuilt archive of %d bytes differs from the written one of %d", again.Len(), out.Len())
 	}
 	return out.Bytes(), info
+}
+
+// rewrite writes an applied tree, applies that to another directory and
+// compares: a layer that came from elsewhere can be committed.
+func rewrite(t tree.T, dir, to string) {
+	t.Helper()
+	data, _ := write(t, dir, layer.WriteOptions{Root: true})
+	if _, err := apply(t, to, data, layer.ApplyOptions{}); err != nil {
+		t.Fatalf("apply what was written: %v", err)
+	}
+	want, got := tree.Read(t, dir, tree.WithRoot).Map(wholeSeconds), tree.Read(t, to, tree.WithRoot)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Fatalf("tree after Write and Apply (-want +got):\n%s", diff)
+	}
 }

@@ -6,6 +6,8 @@ import (
 	"bytes"
 	"context"
 	"os"
+	"path"
+	"strings"
 	"testing"
 	"time"
 
@@ -58,4 +60,45 @@ func TestWriteThenApply(t *testing.T) {
 			}
 		}))
 	}
+}
+
+// TestArchivesOfAnything draws archives that name paths again and again, with
+// links among them and whiteouts anywhere. What Apply accepts can be made again
+// byte for byte (apply checks that), and is a layer that can be committed; what
+// it refuses it refuses for one of two reasons.
+func TestArchivesOfAnything(t *testing.T) {
+	needRoot(t)
+	base := t.TempDir()
+	rapid.Check(t, func(rt *rapid.T) {
+		data := archive(rt, rapid.SliceOfN(anyEntry(), 1, 15).Draw(rt, "entries")...)
+		to := tempDir(rt, base)
+		defer os.RemoveAll(to)
+		if _, err := apply(rt, to, data, layer.ApplyOptions{}); err == nil {
+			rewrite(rt, to, tempDir(rt, base))
+		} else if !strings.Contains(err.Error(), ": parent ") && !strings.Contains(err.Error(), ": hard link to ") {
+			rt.Fatalf("apply: %v", err)
+		}
+	})
+}
+
+func anyEntry() *rapid.Generator[entry] {
+	names := rapid.SampledFrom([]string{"a", "b", "d/a", "d/b", "d", "d/e", "d/e/a", "./d/e/b"})
+	return rapid.Custom(func(t *rapid.T) entry {
+		name := names.Draw(t, "name")
+		switch rapid.IntRange(0, 8).Draw(t, "kind") {
+		case 0, 1:
+			return dir(name)
+		case 2:
+			return symlink(name, "d")
+		case 3, 4:
+			return hardLink(name, names.Draw(t, "target"))
+		case 5:
+			return file(path.Join(path.Dir(name), ".wh."+path.Base(name)), "")
+		case 6:
+			return file("d/"+name+"/.wh..wh..opq", "")
+		case 7:
+			return file(name, "x").sparse(rapid.Int64Range(0, 1000).Draw(t, "offset"), 2000)
+		}
+		return file(name, strings.Repeat("c", rapid.IntRange(0, 1500).Draw(t, "size")))
+	})
 }
