@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package leak
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// mounts are the lines of the host's mount table that mention dir.
+func mounts(dir string) ([]string, error) {
+	data, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return nil, err
+	}
+	var found []string
+	for line := range strings.Lines(string(data)) {
+		if strings.Contains(line, dir) {
+			found = append(found, strings.TrimSpace(line))
+		}
+	}
+	return found, nil
+}
+
+// cgroups are those named after us, and those that a process of dir is in and
+// this one is not.
+func cgroups(dir string) (found []string, err error) {
+	for _, pid := range owned(dir) {
+		if theirs, err := os.ReadFile(proc(pid, "cgroup")); err == nil && !sameCgroup(theirs) {
+			found = append(found, describe(pid)+" in "+string(bytes.ReplaceAll(theirs, []byte("\n"), []byte(" "))))
+		}
+	}
+	err = filepath.WalkDir("/sys/fs/cgroup", func(path string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENODEV) { // removed meanwhile
+			return nil
+		}
+		if err == nil && d.IsDir() && strings.Contains(d.Name(), "strata") {
+			found = append(found, path)
+		}
+		return err
+	})
+	return found, err
+}
+
+func sameCgroup(theirs []byte) bool {
+	ours, err := os.ReadFile("/proc/self/cgroup")
+	return err != nil || bytes.Equal(ours, theirs)
+}
+
+// loopDevices are those whose file is in dir.
+func loopDevices(dir string) ([]string, error) {
+	files, err := filepath.Glob("/sys/block/loop*/loop/backing_file")
+	var found []string
+	for _, file := range files {
+		backing, _ := os.ReadFile(file)
+		if path := strings.TrimSpace(string(backing)); beneath(path, dir) {
+			found = append(found, "/dev/"+strings.Split(file, "/")[3]+" of "+path)
+		}
+	}
+	return found, err
+}
+
+// descriptors are the files in dir that this process has open.
+func descriptors(dir string) ([]string, error) { return openBeneath(os.Getpid(), dir), nil }
+
+// directories are those that Strata makes beside a file of the user's, around
+// dir and in dir/.tmp, which testscript makes the place of temporary files.
+func directories(dir string) (found []string, err error) {
+	for _, place := range []string{filepath.Dir(dir), filepath.Join(dir, ".tmp")} {
+		entries, err := os.ReadDir(place)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return found, err
+		}
+		for _, e := range entries {
+			if strings.HasPrefix(strings.TrimPrefix(e.Name(), "."), "strata-") {
+				found = append(found, filepath.Join(place, e.Name()))
+			}
+		}
+	}
+	return found, nil
+}
