@@ -42,12 +42,16 @@ type world struct {
 	root string // of the mount, with a slash
 }
 
-// newWorld creates the layers and mounts them. The caller may close the mount.
+// newWorld creates the layers and mounts them.
 func newWorld(t testing.TB, layers ...tree.Tree) *world {
+	t.Helper()
+	return newWorldOf(t, Stack{}, layers...)
+}
+
+func newWorldOf(t testing.TB, s Stack, layers ...tree.Tree) *world {
 	t.Helper()
 	needMount(t, byDescriptor, byName, byThread)
 	dir := t.TempDir()
-	var s Stack
 	for i, layer := range layers {
 		name := filepath.Join(dir, fmt.Sprint("lower", i))
 		tree.Create(t, name, layer)
@@ -59,7 +63,7 @@ func newWorld(t testing.TB, layers ...tree.Tree) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { m.Close() })
-	return &world{s, fmt.Sprintf("/proc/self/fd/%d/", m.Fd())}
+	return &world{s, procPath(m)}
 }
 
 func (w *world) sh(t testing.TB, script string) {
@@ -252,20 +256,10 @@ func TestChangesOfNestedOverlay(t *testing.T) {
 }
 
 func TestChangesUserXattr(t *testing.T) {
-	w := newWorld(t, base...)
-	s := w.Stack
-	s.Upper, s.Work = makeDir(t, t.TempDir()+"/upper"), nil
-	s.Work = makeDir(t, filepath.Dir(s.Upper.Name())+"/work")
-	s.UserXattr = true
-	m, err := s.Mount()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer m.Close()
-	w = &world{s, fmt.Sprintf("/proc/self/fd/%d/", m.Fd())}
+	w := newWorldOf(t, Stack{UserXattr: true}, base...)
 	w.sh(t, `rm -r etc/ssh; mkdir etc/ssh; touch -d @1600000000 etc/ssh`)
 	want := []string{"C /etc", "C /etc/ssh", "D /etc/ssh/config", "D /etc/ssh/key"}
-	if diff := cmp.Diff(want, changes(t, s)); diff != "" {
+	if diff := cmp.Diff(want, changes(t, w.Stack)); diff != "" {
 		t.Errorf("changes (-want +got):\n%s", diff)
 	}
 }

@@ -50,6 +50,20 @@ func (m Marks) SetOpaque(dir int, name string) error {
 	return linux.Lsetxattr(dir, name, m.attr("opaque"), []byte(opaqueYes))
 }
 
+// SetMayHoldWhiteouts makes the kernel look for whiteouts when it lists the
+// directory name of dir although no other layer has that directory, or it is
+// opaque. Without it such a listing shows them, as names that cannot be found.
+// The mark is that of a directory copied up from an origin that is not known
+// (ovl_get_inode in fs/overlayfs/inode.c, "non-merge dir that may have
+// whiteouts"); one that is there already does the same and is kept.
+func (m Marks) SetMayHoldWhiteouts(dir int, name string) error {
+	names, err := linux.Llistxattr(dir, name)
+	if err != nil || slices.Contains(names, m.attr("origin")) {
+		return err
+	}
+	return linux.Lsetxattr(dir, name, m.attr("origin"), nil)
+}
+
 // IsMark reports whether attr is bookkeeping of the overlay that m describes,
 // as against content. An overlay inside a container has its own marks escaped
 // by the outer one, as trusted.overlay.overlay.opaque: those are content, and

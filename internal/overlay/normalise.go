@@ -105,6 +105,10 @@ func (n *normaliser) reveal(d *dir) error {
 	if err != nil {
 		return normaliseError(d, "", err)
 	}
+	err = n.step(d, "", func() error { return n.marks.SetMayHoldWhiteouts(d.fd, ".") })
+	if err != nil {
+		return err
+	}
 	for name, shown := range names {
 		if !shown {
 			continue

@@ -89,7 +89,7 @@ func mountAt(t testing.TB, s Stack, w way) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { m.Close() })
-	return fmt.Sprintf("/proc/self/fd/%d/", m.Fd())
+	return procPath(m)
 }
 
 func TestMountLayers(t *testing.T) {
