@@ -167,7 +167,7 @@ func (e *Engine) rootShell(r *container.Record) ([]sandbox.Line, error) {
 	if err != nil {
 		return nil, err
 	}
-	options := "lowerdir=$lower,upperdir=$c/upper,workdir=$c/work,index=off,metacopy=off,redirect_dir=off"
+	options := "nodev,lowerdir=$lower,upperdir=$c/upper,workdir=$c/work,index=off,metacopy=off,redirect_dir=off"
 	if r.AutoRemove {
 		options += ",volatile"
 	}

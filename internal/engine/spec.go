@@ -102,7 +102,8 @@ func (e *Engine) mounts(r *container.Record) []specs.Mount {
 		mounts = append(mounts, hostFiles("/etc/resolv.conf", "/etc/hosts")...)
 	}
 	for _, m := range r.Host.Mounts {
-		mounts = append(mounts, specs.Mount{Destination: m.Target, Type: m.Type, Source: m.Source, Options: m.Options})
+		options := append([]string{"nodev"}, m.Options...) // no device cgroup stands behind mknod yet
+		mounts = append(mounts, specs.Mount{Destination: m.Target, Type: m.Type, Source: m.Source, Options: options})
 	}
 	return append(mounts, e.hideStore(r)...)
 }

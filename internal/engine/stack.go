@@ -12,6 +12,7 @@ import (
 
 	"strata/internal/container"
 	"strata/internal/linux"
+	"strata/internal/mount"
 	"strata/internal/oci"
 	"strata/internal/overlay"
 )
@@ -82,7 +83,14 @@ func (e *Engine) mountContainer(c *container.Container) (*os.File, error) {
 		Lowers: lower, Upper: upper, Work: work,
 		Volatile: c.Record.AutoRemove, UserXattr: e.marks.UserXattr,
 	}.Mount()
-	return root, mountHint(err)
+	if err != nil {
+		return nil, mountHint(err)
+	}
+	// While no cgroup forbids devices, mknod must give nothing.
+	if err := mount.SetAttr(root, unix.MOUNT_ATTR_NODEV, 0, false); err != nil {
+		return nil, errors.Join(err, root.Close())
+	}
+	return root, nil
 }
 
 // inheritRoot gives the upperdir the mode and owner of the root directory

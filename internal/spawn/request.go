@@ -21,7 +21,7 @@ type rawCall struct {
 
 type rawRequest struct {
 	blocked uint64 // every signal, while parent and child share memory
-	mask    uint64 // the parent's own mask, put back afterwards
+	mask    uint64 //lint:ignore U1000 the parent's own mask: the assembly keeps it here and puts it back
 	nr      uintptr
 	args    [5]uintptr
 	calls   *rawCall
