@@ -5,6 +5,7 @@ package layer_test
 import (
 	"archive/tar"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -109,7 +110,7 @@ func sum(block []byte) {
 	copy(block[148:156], fmt.Sprintf("%06o\x00 ", sum))
 }
 
-// open opens a directory for the length of the test.
+// open opens a directory, which the caller closes.
 func open(t tree.T, dir string) *os.File {
 	t.Helper()
 	f, err := os.Open(dir)
@@ -129,14 +130,15 @@ func tempDir(t tree.T, base string) string {
 	return dir
 }
 
-// applyOnce applies an archive to dir, without a record.
-func applyOnce(dir string, data []byte, opts layer.ApplyOptions) (layer.Info, error) {
+// applyOnce applies an archive to dir and checks nothing.
+func applyOnce(ctx context.Context, dir string, data io.Reader, record io.Writer, opts layer.ApplyOptions) error {
 	f, err := os.Open(dir)
 	if err != nil {
-		return layer.Info{}, err
+		return err
 	}
 	defer f.Close()
-	return layer.Apply(ctx, bytes.NewReader(data), f, nil, opts)
+	_, err = layer.Apply(ctx, data, f, record, opts)
+	return err
 }
 
 // apply applies an archive to dir and checks what holds for every archive: the

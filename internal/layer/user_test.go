@@ -4,6 +4,7 @@ package layer_test
 
 import (
 	"archive/tar"
+	"bytes"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -56,7 +57,7 @@ func TestApplyAsAnOrdinaryUser(t *testing.T) {
 	)
 	opts := layer.ApplyOptions{Unprivileged: true, Marks: layer.Marks{UserXattr: true}}
 	var failed error
-	asNobody(t, func() { _, failed = applyOnce(to, data, opts) })
+	asNobody(t, func() { failed = applyOnce(ctx, to, bytes.NewReader(data), nil, opts) })
 	if failed != nil {
 		t.Fatal(failed)
 	}
@@ -69,8 +70,9 @@ func TestApplyAsAnOrdinaryUser(t *testing.T) {
 	if diff := cmp.Diff(want, tree.Read(t, to, tree.UserXattr)); diff != "" {
 		t.Errorf("tree (-want +got):\n%s", diff)
 	}
+	null := archive(t, device("null", tar.TypeChar, 1, 3))
 	asNobody(t, func() {
-		_, failed = applyOnce(to, archive(t, device("null", tar.TypeChar, 1, 3)), opts)
+		failed = applyOnce(ctx, to, bytes.NewReader(null), nil, opts)
 	})
 	if got := message(failed); got != "entry null: device 1:3: devices need root" {
 		t.Errorf("a device: %q", got)
