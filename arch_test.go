@@ -50,7 +50,7 @@ var may = map[string][]string{
 
 	// faces
 	"cmd/strata": {
-		"internal/container", "internal/engine", "internal/image", "internal/oci", "internal/overlay", "internal/spawn",
+		"internal/container", "internal/engine", "internal/image", "internal/oci", "internal/overlay", "internal/spawn", "internal/store",
 	},
 	"cmd/strata-remote": {"internal/compression", "internal/engine", "internal/image"},
 

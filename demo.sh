@@ -31,7 +31,7 @@ run "strata run --rm edited grep EDITOR /etc/profile"
 run 'strata history edited'
 
 say '200 containers from one image.'
-run 'for i in $(seq 200); do strata create --name w-$i mini sleep 1000 >/dev/null; done'
+run 'for i in $(seq 200); do strata run --name w-$i mini sh -c "echo $i > /tmp/number"; done'
 run 'strata df'
 run 'strata df --verbose --format json | grep w-200'
 

@@ -25,7 +25,8 @@ type containerFlags struct {
 }
 
 func (f *containerFlags) bind(fs *pflag.FlagSet) {
-	fs.SetInterspersed(false) // what follows the image is the command's own
+	fs.SetInterspersed(false)                     // what follows the image is the command's own
+	fs.Bool("help", false, "show this help only") // without -h, which is Docker's for --hostname
 	fs.StringVar(&f.name, "name", "", "name of the container")
 	fs.StringArrayVarP(&f.env, "env", "e", nil, "set a variable: NAME=VALUE, or NAME to pass on our own")
 	fs.StringArrayVar(&f.envFiles, "env-file", nil, "read variables from a file")

@@ -9,6 +9,7 @@ import (
 
 	"strata/internal/container"
 	"strata/internal/engine"
+	"strata/internal/store"
 )
 
 func newDfCommand() *cobra.Command {
@@ -37,49 +38,52 @@ func newDfCommand() *cobra.Command {
 	return c
 }
 
-// printSummary has Docker's rows, with apparent size and inodes beside. SIZE is
-// what is allocated on disk; layers that images share count once, in the row
-// of layers, and images take nothing but their layers.
-func printSummary(u engine.DiskUsage, l *listing) error {
-	type row struct {
-		kind          string
-		total, active int
-		apparent      int64
-		allocated     int64
-		reclaimable   int64
-		inodes        int64
+// summaryRow is one of `docker system df`, with apparent size and inodes beside.
+type summaryRow struct {
+	kind          string
+	total, active int
+	usage         store.Usage
+	reclaimable   int64 // bytes
+}
+
+func (r *summaryRow) add(u store.Usage, active bool) {
+	r.usage = r.usage.Plus(u)
+	if !active {
+		r.reclaimable += u.Allocated
 	}
-	images := row{kind: "Images", total: len(u.Images)}
+}
+
+// summary counts each layer once, with the images, whoever shares it.
+func summary(u engine.DiskUsage) []summaryRow {
+	images := summaryRow{kind: "Images", total: len(u.Images)}
 	for _, img := range u.Images {
 		if img.Containers > 0 {
 			images.active++
 		}
 	}
-	layers := row{kind: "Layers", total: len(u.Layers)}
 	for _, layer := range u.Layers {
-		layers.apparent += layer.Usage.Apparent
-		layers.allocated += layer.Usage.Allocated
-		layers.inodes += layer.Usage.Inodes
-		if layer.Containers > 0 {
-			layers.active++
-		} else {
-			layers.reclaimable += layer.Usage.Allocated
-		}
+		images.add(layer.Usage, layer.Containers > 0)
 	}
-	containers := row{kind: "Containers", total: len(u.Containers)}
+	containers := summaryRow{kind: "Containers", total: len(u.Containers)}
 	for _, c := range u.Containers {
-		containers.apparent += c.Usage.Apparent
-		containers.allocated += c.Usage.Allocated
-		containers.inodes += c.Usage.Inodes
-		if c.Entry.State.Status == container.Running {
+		running := c.Entry.State.Status == container.Running
+		if running {
 			containers.active++
-		} else {
-			containers.reclaimable += c.Usage.Allocated
 		}
+		containers.add(c.Usage, running)
 	}
+	trash := summaryRow{kind: "Trash", total: u.TrashEntries}
+	trash.add(u.Trash, false)
+	return []summaryRow{images, containers, trash}
+}
+
+func printSummary(u engine.DiskUsage, l *listing) error {
 	var rows [][]any
-	for _, r := range []row{images, layers, containers} {
-		rows = append(rows, []any{r.kind, r.total, r.active, size(r.allocated), size(r.apparent), r.inodes, size(r.reclaimable), r.allocated, r.apparent, r.reclaimable})
+	for _, r := range summary(u) {
+		rows = append(rows, []any{
+			r.kind, r.total, r.active, size(r.usage.Allocated), size(r.usage.Apparent), r.usage.Inodes, size(r.reclaimable),
+			r.usage.Allocated, r.usage.Apparent, r.reclaimable,
+		})
 	}
 	return l.print([]column{
 		{"TYPE", "Type"}, {"TOTAL", "TotalCount"}, {"ACTIVE", "Active"}, {"SIZE", "Size"}, {"APPARENT", "Apparent"},

@@ -20,15 +20,14 @@ const runUse = "run [OPTIONS] IMAGE [COMMAND [ARG…]]"
 // runMain is the verb run without the command tree.
 func runMain(root string, args []string) int {
 	var f containerFlags
-	var explain, help bool
+	var explain bool
 	fs := pflag.NewFlagSet("run", pflag.ContinueOnError)
 	fs.Usage = func() {}
 	f.bind(fs)
 	bindRun(fs, &explain)
 	fs.StringVar(&root, "root", root, "")
-	fs.BoolVar(&help, "help", false, "")
 	err := fs.Parse(args)
-	if help || errors.Is(err, pflag.ErrHelp) {
+	if help, _ := fs.GetBool("help"); help {
 		return report(printRunHelp())
 	}
 	if err != nil {

@@ -45,7 +45,9 @@ type DiskUsage struct {
 	Images     []ImageUsage
 	Layers     []LayerUsage
 	Containers []ContainerUsage
-	Trash      int // entries waiting to be deleted
+	// Trash is what has been removed and waits to be deleted, in so many entries.
+	Trash        store.Usage
+	TrashEntries int
 }
 
 // DiskUsage measures the store. Layers never change and are measured once.
@@ -75,9 +77,33 @@ func (e *Engine) DiskUsage() (u DiskUsage, err error) {
 		}
 		u.Containers = append(u.Containers, ContainerUsage{c, usage})
 	}
-	trash, err := filepath.Glob(e.root + "/trash/*")
-	u.Trash = len(trash)
-	return u, err
+	return u, e.measureTrash(&u)
+}
+
+// measureTrash measures while a reaper may be deleting: what is gone takes
+// nothing.
+func (e *Engine) measureTrash(u *DiskUsage) error {
+	dir, err := linux.OpenDir(filepath.Join(e.root, "trash"))
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	entries, err := linux.ReadDir(int(dir.Fd()))
+	if err != nil {
+		return err
+	}
+	u.TrashEntries = len(entries)
+	for _, entry := range entries {
+		tree, err := linux.OpenDir(filepath.Join(dir.Name(), entry.Name))
+		if err != nil {
+			continue
+		}
+		if usage, err := store.Measure(tree); err == nil {
+			u.Trash = u.Trash.Plus(usage)
+		}
+		tree.Close()
+	}
+	return nil
 }
 
 // layerUsage measures each layer and counts what stands on it.
