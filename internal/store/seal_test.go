@@ -9,12 +9,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"strata/internal/durable"
 	"strata/internal/linux"
 	"strata/internal/oci"
 	"strata/internal/store"
@@ -159,8 +161,81 @@ func TestRestOfAKilledSeal(t *testing.T) {
 	want(t, "collected", fmt.Sprint(got.Layers, err), fmt.Sprint([]oci.Digest{bare}, nil))
 }
 
-// Whoever meets a layer that is just being sealed waits for it.
-func TestAddBesideSeal(t *testing.T) {
+// The directory that becomes the layer is locked before it has the layer's name,
+// so that whoever meets it without a tree waits.
+func TestSealLocksTheLayer(t *testing.T) {
+	s := newStore(t)
+	box, _ := newUpper(t, "hello")
+	opts := store.SealOptions{Ready: func(store.Layer) error {
+		staged, err := filepath.Glob(s.Path() + "/staging/*/*")
+		if err != nil || len(staged) != 1 {
+			return fmt.Errorf("staged: %v, %v", staged, err)
+		}
+		dir := openDir(t, staged[0])
+		_, err = durable.TryShare(dir)
+		want(t, "locked", errors.Is(err, durable.ErrLocked), true)
+		return nil
+	}}
+	l, err := s.Seal(context.Background(), openDir(t, box), "upper", opts)
+	want(t, "seal", err, nil)
+	_, err = durable.TryExclusive(openDir(t, s.Path()+"/layers/"+l.DiffID.Hex()))
+	want(t, "given back", err, nil)
+}
+
+// Of several who wait for one sealer that then dies, the first clears away what
+// he left, and the others leave alone what the first has published since.
+func TestWaitersForAKilledSeal(t *testing.T) {
+	s := newStore(t)
+	data := archive(t, entry{"a", "x"})
+	rest := s.Path() + "/layers/" + oci.FromBytes(data).Hex()
+	want(t, "mkdir", os.Mkdir(rest, 0o700), nil)
+	dead, err := os.Open(rest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealer, err := durable.Exclusive(dead)
+	if err != nil {
+		t.Fatal(err)
+	}
+	st, err := linux.Lstat(unix.AT_FDCWD, rest)
+	want(t, "stat", err, nil)
+	const waiters = 4
+	done := make(chan error)
+	for range waiters {
+		go func() {
+			_, err := s.AddLayer(context.Background(), bytes.NewReader(data), store.ApplyOptions{})
+			done <- err
+		}()
+	}
+	for waiting(t, st.Ino) < waiters {
+		runtime.Gosched()
+	}
+	want(t, "the sealer dies", sealer.Close(), nil)
+	for range waiters {
+		want(t, "waiter", <-done, nil)
+	}
+	want(t, "verify", s.Verify(context.Background(), oci.FromBytes(data)), nil)
+	want(t, "trash", len(entries(t, s.Path()+"/trash")), 1)
+}
+
+// waiting counts who waits for a flock on the inode (proc_locks(5)).
+func waiting(t testing.TB, ino uint64) int {
+	t.Helper()
+	data, err := os.ReadFile("/proc/locks")
+	if err != nil {
+		t.Skip("needs /proc/locks: ", err)
+	}
+	n := 0
+	for line := range strings.Lines(string(data)) {
+		if strings.Contains(line, "-> FLOCK") && strings.Contains(line, fmt.Sprintf(":%d ", ino)) {
+			n++
+		}
+	}
+	return n
+}
+
+// Two who seal equal upperdirs at once both succeed, with one layer.
+func TestSealBesideSeal(t *testing.T) {
 	for range 10 {
 		s := newStore(t)
 		box, _ := newUpper(t, "hello")

@@ -55,7 +55,7 @@ type Reaped struct {
 	Entries int // files and directories
 }
 
-// Reap deletes what is in the trash, at the lowest priority. If somebody else is
+// Reap deletes what is in the trash, at a low priority. If somebody else is
 // at it, it returns at once. What cannot be deleted (an immutable file, a mount
 // point) stays for the next time and is reported; the rest is deleted. A
 // cancelled ctx stops it between two files, and is not an error.
@@ -84,7 +84,7 @@ func (s *Store) Reap(ctx context.Context) (Reaped, error) {
 }
 
 // yield gives the calling goroutine a thread of its own, which dies with it, at
-// the lowest priority for processor and disk. It is a courtesy: errors do not
+// a low priority for processor and disk. It is a courtesy: errors do not
 // matter.
 func yield() {
 	runtime.LockOSThread()
@@ -92,7 +92,7 @@ func yield() {
 		whoProcess = 1       // IOPRIO_WHO_PROCESS, and 0 is the calling thread
 		idle       = 3 << 13 // IOPRIO_CLASS_IDLE (linux/ioprio.h)
 	)
-	unix.Setpriority(unix.PRIO_PROCESS, 0, 19)
+	unix.Setpriority(unix.PRIO_PROCESS, 0, 10) // and not 19: on a busy host the space would never come back
 	unix.Syscall(unix.SYS_IOPRIO_SET, whoProcess, 0, idle)
 }
 

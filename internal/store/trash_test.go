@@ -53,16 +53,31 @@ func TestReap(t *testing.T) {
 	want(t, "outside", err, nil)
 }
 
-// A directory deeper than any path can be, as a container can make one.
+// fewFiles lowers the number of files that may be open until the test ends.
+func fewFiles(t testing.TB, n uint64) {
+	t.Helper()
+	var old unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &old); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: n, Max: old.Max}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Setrlimit(unix.RLIMIT_NOFILE, &old) })
+}
+
+// A directory deeper than any path can be, and than files can be open, as a
+// container can make one.
 func TestReapDeepTree(t *testing.T) {
 	s := newStore(t)
+	fewFiles(t, 512)
 	box := t.TempDir()
 	dir := openDir(t, box)
 	fd, err := unix.Openat(int(dir.Fd()), ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	const depth = 3000
+	const depth = 1000
 	for range depth {
 		if err := unix.Mkdirat(fd, "directory", 0o755); err != nil {
 			t.Fatal(err)
@@ -133,7 +148,7 @@ func TestOneReaperAtATime(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	lock, err := durable.Exclusive(dir)
+	lock, err := durable.Share(dir) // even a shared lock keeps a reaper out
 	if err != nil {
 		t.Fatal(err)
 	}
