@@ -18,7 +18,7 @@ func newCommitCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "commit [OPTIONS] CONTAINER [NAME[:TAG]]",
 		Short: "Make an image of a container's changes",
-		Args:  cobra.RangeArgs(1, 2),
+		Args:  cobra.MatchAll(atLeast(1), atMost(2)),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 2 {
 				o.Name = args[1]

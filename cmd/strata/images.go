@@ -16,18 +16,19 @@ func newImagesCommand() *cobra.Command {
 	var l listing
 	var all, digests bool
 	c := &cobra.Command{
-		Use:   "images [OPTIONS]",
+		Use:   "images [OPTIONS] [REPOSITORY[:TAG]]",
 		Short: "List images",
-		Args:  exactly(0),
-		RunE: func(*cobra.Command, []string) error {
+		Args:  atMost(1),
+		RunE: func(_ *cobra.Command, args []string) error {
 			return withEngine(func(e *engine.Engine) error {
 				images, err := e.Images()
-				if printErr := printImages(e, images, digests, &l); printErr != nil {
+				if printErr := printImages(e, images, digests, matching(args), &l); printErr != nil {
 					return printErr
 				}
 				return err
 			})
 		},
+		ValidArgsFunction: completeImages,
 	}
 	c.Flags().BoolVarP(&all, "all", "a", false, "no effect: all images are shown")
 	c.Flags().BoolVar(&digests, "digests", false, "show the manifests' digests")
@@ -35,7 +36,7 @@ func newImagesCommand() *cobra.Command {
 	return c
 }
 
-func printImages(e *engine.Engine, images []image.Image, digests bool, l *listing) error {
+func printImages(e *engine.Engine, images []image.Image, digests bool, match func(oci.Reference) bool, l *listing) error {
 	columns := []column{
 		{"REPOSITORY", "Repository"}, {"TAG", "Tag"}, {"DIGEST", "Digest"}, {"IMAGE ID", "ID"},
 		{"CREATED", "CreatedSince"}, {"SIZE", "Size"}, {"", "CreatedAt"},
@@ -50,10 +51,24 @@ func printImages(e *engine.Engine, images []image.Image, digests bool, l *listin
 			return err
 		}
 		for _, name := range namesOf(img) {
-			rows = append(rows, imageRow(img, name, bytes, l.noTrunc))
+			if match(name) {
+				rows = append(rows, imageRow(img, name, bytes, l.noTrunc))
+			}
 		}
 	}
 	return l.print(columns, rows)
+}
+
+// matching tells which names a filter leaves: those of the repository, with the
+// tag if it has one.
+func matching(args []string) func(oci.Reference) bool {
+	if len(args) == 0 {
+		return func(oci.Reference) bool { return true }
+	}
+	want, err := oci.ParseReference(args[0])
+	return func(name oci.Reference) bool {
+		return err == nil && name.Name() == want.Name() && (want.Tag == "" || name.Tag == want.Tag)
+	}
 }
 
 // namesOf is the image's names, or one that is empty.

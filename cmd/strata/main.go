@@ -167,6 +167,16 @@ func atLeast(n int) cobra.PositionalArgs {
 	}
 }
 
+// atMost is cobra.MaximumNArgs with a message that shows the usage.
+func atMost(n int) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) > n {
+			return usage(fmt.Errorf("%s takes at most %d argument: strata %s", c.Name(), n, c.Use))
+		}
+		return nil
+	}
+}
+
 // forEach does something for each name and goes on after an error: one line
 // for each.
 func forEach(names []string, f func(*engine.Engine, string) error) error {
