@@ -22,11 +22,7 @@ type UnknownError struct {
 }
 
 func (e *UnknownError) Error() string {
-	text := fmt.Sprintf("no container %q", e.Name)
-	if len(e.Nearest) > 0 {
-		text += "; near it: " + strings.Join(e.Nearest, ", ")
-	}
-	return text
+	return fmt.Sprintf("container %s: no such container", e.Name) + spelling.Question(e.Nearest)
 }
 
 // Find returns the ID of the container with the given name, ID, or beginning of

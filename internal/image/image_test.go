@@ -17,6 +17,7 @@ import (
 	"strata/internal/image"
 	"strata/internal/linux"
 	"strata/internal/oci"
+	"strata/internal/spelling"
 )
 
 func newImages(t testing.TB) (*image.Images, string) {
@@ -122,7 +123,7 @@ func TestResolveUnknown(t *testing.T) {
 		}
 		want(t, name, unknown.Name, name)
 		want(t, name, unknown.Nearest, nearest)
-		want(t, name, err, "image "+name+": no such image")
+		want(t, name, err, "image "+name+": no such image"+spelling.Question(unknown.Nearest))
 	}
 	_, err := images.Resolve("Debian")
 	wantError(t, err, `reference "Debian": `, "lower case")

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"strata/internal/oci"
+	"strata/internal/spelling"
 )
 
 // UnknownError says that no image has a name or an ID, and which names are
@@ -19,7 +20,9 @@ type UnknownError struct {
 	Nearest []string // the nearest first; none where nothing is close
 }
 
-func (e *UnknownError) Error() string { return fmt.Sprintf("image %s: no such image", e.Name) }
+func (e *UnknownError) Error() string {
+	return fmt.Sprintf("image %s: no such image", e.Name) + spelling.Question(e.Nearest)
+}
 
 // Resolve finds an image by its reference, with the tag "latest" where there is
 // none, or by its ID or manifest's digest, or by the first digits of one that
@@ -95,5 +98,5 @@ func (i *Images) unknown(name string) error {
 	for _, r := range records {
 		known = append(known, strings.TrimSuffix(r.Name.Familiar(), ":"+oci.DefaultTag))
 	}
-	return &UnknownError{name, nearest(name, known)}
+	return &UnknownError{name, spelling.Nearest(name, known)}
 }

@@ -69,3 +69,12 @@ func distance(a, b string) int {
 	}
 	return last[len(b)]
 }
+
+// Question asks, at the end of a message, for one of the names that Nearest
+// found. It is empty for none.
+func Question(nearest []string) string {
+	if len(nearest) == 0 {
+		return ""
+	}
+	return "; did you mean " + strings.Join(nearest, " or ") + "?"
+}
