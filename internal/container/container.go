@@ -10,7 +10,6 @@
 package container
 
 import (
-	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -54,10 +53,17 @@ type Container struct {
 	lock   *durable.Lock
 }
 
-// NewID returns 64 hexadecimal digits, as Docker has them.
+// NewID returns 64 hexadecimal digits, as Docker has them. It asks the kernel
+// itself: the first use of crypto/rand starts a timer, and with it a thread.
 func NewID() string {
 	var b [32]byte
-	rand.Read(b[:])
+	for n := 0; n < len(b); {
+		m, err := unix.Getrandom(b[n:], 0)
+		if err != nil && err != unix.EINTR {
+			panic("getrandom: " + err.Error()) // as crypto/rand does: there is no going on
+		}
+		n += max(m, 0)
+	}
 	return hex.EncodeToString(b[:])
 }
 

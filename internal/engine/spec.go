@@ -57,11 +57,12 @@ func process(r *container.Record, u user) *specs.Process {
 		caps.Effective, caps.Permitted = defaultCapabilities, defaultCapabilities
 	}
 	return &specs.Process{
-		Args:            append(append([]string(nil), r.Config.Entrypoint...), r.Config.Cmd...),
-		Env:             environment(r, u),
-		Cwd:             path.Join("/", dir),
-		Terminal:        r.Host.Terminal,
-		User:            specs.User{UID: u.uid, GID: u.gid, AdditionalGids: u.groups},
+		Args:     append(append([]string(nil), r.Config.Entrypoint...), r.Config.Cmd...),
+		Env:      environment(r, u),
+		Cwd:      path.Join("/", dir),
+		Terminal: r.Host.Terminal,
+		// with the group itself, or a process could drop it and with it what it denies (CVE-2022-36109)
+		User:            specs.User{UID: u.uid, GID: u.gid, AdditionalGids: append([]uint32{u.gid}, u.groups...)},
 		Capabilities:    caps,
 		NoNewPrivileges: true,
 	}

@@ -58,12 +58,11 @@ func readAccounts(root *os.File, path string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read /%s of the image: %w", path, err)
 	}
-	f := os.NewFile(uintptr(fd), path)
-	defer f.Close()
+	defer unix.Close(fd)
 	if st, err := linux.Fstat(fd); err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
 		return nil, fmt.Errorf("read /%s of the image: it is not a regular file", path)
 	}
-	data, err := io.ReadAll(io.LimitReader(f, maxAccounts+1))
+	data, err := io.ReadAll(io.LimitReader(linux.FD(fd), maxAccounts+1))
 	if err == nil && len(data) > maxAccounts {
 		err = errors.New("it is larger than 10 MiB")
 	}
