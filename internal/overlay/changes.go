@@ -146,8 +146,6 @@ func (w *walk) entry(d *dir, e linux.Dirent) error {
 		return nil
 	case err != nil:
 		return d.fail(e.Name, err)
-	case old == nil && IsWhiteout(&st):
-		return nil
 	case old == nil:
 		return w.added(d, e)
 	case IsWhiteout(&st):

@@ -155,6 +155,56 @@ func TestChanges(t *testing.T) {
 	}
 }
 
+// What a newer layer hides from an older one is not there for Changes either.
+func TestChangesBelowHidingLayers(t *testing.T) {
+	old := tree.New(tree.File("a/x", ""), tree.File("a/sub/y", ""), tree.File("b/x", ""), tree.File("c/x", ""))
+	for _, c := range []struct {
+		name   string
+		layers []tree.Tree
+		script string
+		want   []string
+	}{
+		{"opaque directory", []tree.Tree{old, tree.New(tree.Dir("a", tree.Opaque))}, `mkdir a/sub; touch a/x a/sub/y`,
+			[]string{"C /a", "A /a/sub", "A /a/sub/y", "A /a/x"}},
+		{"opaque directory made again", []tree.Tree{old, tree.New(tree.File("a/z", ""), tree.Dir("a", tree.Opaque))}, `rm -r a; mkdir a`,
+			[]string{"C /a", "D /a/z"}},
+		{"whiteout below an opaque directory", []tree.Tree{old, tree.New(tree.Whiteout("a/x"))}, `rm -r a; mkdir a`,
+			[]string{"C /a", "D /a/sub"}},
+		{"a file between", []tree.Tree{old, tree.New(tree.File("b", "")), tree.New(tree.Dir("b"))}, `touch b/x`,
+			[]string{"C /b", "A /b/x"}},
+		{"a whiteout between", []tree.Tree{old, tree.New(tree.Whiteout("c")), tree.New(tree.Dir("c"))}, `touch c/x`,
+			[]string{"C /c", "A /c/x"}},
+		{"merged", []tree.Tree{old, tree.New(tree.File("a/z", "")), tree.New(tree.File("a/sub/z", ""))}, `touch a/x a/z a/sub/y a/sub/z; rm a/sub/y`,
+			[]string{"C /a", "C /a/sub", "D /a/sub/y", "C /a/sub/z", "C /a/x", "C /a/z"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t, c.layers...)
+			w.sh(t, c.script)
+			if diff := cmp.Diff(c.want, changes(t, w.Stack)); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", c.script, diff)
+			}
+		})
+	}
+}
+
+// In a directory with many new names the lowers' are read once, whiteouts and all.
+func TestChangesOfManyNames(t *testing.T) {
+	w := newWorld(t, tree.New(tree.File("d/n77", ""), tree.File("d/n78", "")), tree.New(tree.Whiteout("d/n77")))
+	w.sh(t, `for i in $(seq 10 99); do touch d/n$i; done; rm d/n99`)
+	got := changes(t, w.Stack)
+	var want []string
+	for i := 10; i < 99; i++ {
+		kind := "A"
+		if i == 78 {
+			kind = "C"
+		}
+		want = append(want, fmt.Sprintf("%s /d/n%d", kind, i))
+	}
+	if diff := cmp.Diff(append([]string{"C /d"}, want...), got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 func TestChangeWhat(t *testing.T) {
 	for _, c := range []struct {
 		script string

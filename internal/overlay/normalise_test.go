@@ -91,6 +91,30 @@ func TestNormaliseDropsNeedlessWhiteouts(t *testing.T) {
 	testNormalise(t, w.Stack, []string{"etc", "-etc/passwd", "new"})
 }
 
+// Stopped after any step, the merged view is what it was.
+func TestNormaliseInterrupted(t *testing.T) {
+	const script = `cp -a etc/ssh/key etc/profile tmp; : >>bin/a; rm -r etc; mkdir -p etc/ssh; mv tmp/key etc/ssh; mv tmp/profile etc; touch etc/ssh/new`
+	for stop := 1; ; stop++ {
+		w := newWorld(t, base...)
+		w.sh(t, script)
+		before := tree.Read(t, w.root, tree.AllXattrs, tree.NoMarks, tree.WithRoot)
+		n := normaliser{after: func(steps int) error {
+			if steps == stop {
+				return errStop
+			}
+			return nil
+		}}
+		_, err := n.run(w.Upper, w.Lowers)
+		after := tree.Read(t, mountAt(t, w.Stack, byDescriptor), tree.AllXattrs, tree.NoMarks, tree.WithRoot)
+		if diff := cmp.Diff(before, after); diff != "" {
+			t.Errorf("merged view after %d steps (-before +after):\n%s", n.steps, diff)
+		}
+		if err == nil {
+			break
+		}
+	}
+}
+
 func TestNormaliseRefusesDotWh(t *testing.T) {
 	for _, script := range []string{`touch .wh.x`, `mkdir -p a/b; touch a/b/.wh.x`, `touch etc/.wh..wh..opq`, `mkdir .wh.dir`} {
 		w := newWorld(t, base...)

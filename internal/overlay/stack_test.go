@@ -219,7 +219,7 @@ func TestMountRefused(t *testing.T) {
 		{"too many", many, "mount overlay: 501 layers: the kernel stacks at most 500"},
 		{"no workdir", half, "mount overlay: an upperdir needs a workdir and the other way round"},
 		{"nothing", none, "mount overlay: 0 layers: at least 2 are needed"},
-		{"a file", file, "mount overlay: fsconfig lowerdir+: "},
+		{"a file", file, "mount overlay: read opaque mark " + f.Name() + "/.: not a directory"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := c.stack.Mount()

@@ -41,7 +41,7 @@ func visible(lowers []*os.File, m Marks) ([]*os.File, error) {
 	for i, lower := range slices.Backward(lowers) {
 		opaque, err := m.Opaque(int(lower.Fd()), ".")
 		if err != nil {
-			return nil, &os.PathError{Op: "read opaque mark", Path: lower.Name(), Err: err}
+			return nil, &os.PathError{Op: "read opaque mark", Path: lower.Name() + "/.", Err: err}
 		}
 		if opaque {
 			return lowers[i:], nil
