@@ -87,6 +87,9 @@ func (p *preparation) exec(process *specs.Process, withInit bool) error {
 		return err
 	}
 	p.keep(init)
+	// Until process 1 executes init it has our memory and our binary, and process
+	// 2 may be quicker: it is not to reach them through /proc/1 (CVE-2019-5736).
+	p.call("hide our memory", unix.SYS_PRCTL, unix.PR_SET_DUMPABLE, 0)
 	clone := newCall("clone process 2", unix.SYS_CLONE, unix.CLONE_VM|unix.CLONE_VFORK|uintptr(unix.SIGCHLD))
 	at := p.list.Len()
 	p.list.Add(clone)
