@@ -89,7 +89,7 @@ func detachedStep(m specs.Mount, o mountOptions) step {
 	return step{
 		lines: shellMount(m, whyOf(m)),
 		prepare: func(prep *preparation) error {
-			f, err := mount.New(m.Type, o.fsOptions(), int(o.attr))
+			f, err := mount.New(m.Type, o.fsOptions(m.Source), int(o.attr))
 			if err != nil {
 				return fmt.Errorf("mount on %s: %w", m.Destination, err)
 			}

@@ -72,9 +72,13 @@ func parseOptions(options []string) mountOptions {
 	return o
 }
 
-// fsOptions are the filesystem's own options for the new mount API.
-func (o mountOptions) fsOptions() []mount.Option {
+// fsOptions are the filesystem's own options for the new mount API, with what
+// it is called in the mount table.
+func (o mountOptions) fsOptions(source string) []mount.Option {
 	var options []mount.Option
+	if source != "" {
+		options = append(options, mount.Option{Key: "source", Value: source})
+	}
 	for _, d := range o.data {
 		key, value, _ := strings.Cut(d, "=")
 		options = append(options, mount.Option{Key: key, Value: value})
