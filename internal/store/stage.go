@@ -131,12 +131,17 @@ func (st *Staging) apply(ctx context.Context, archive io.Reader, dir *os.File, o
 		return info, err
 	}
 	defer tree.Close()
+	var implied []string
 	err = withRecord(dir, func(record io.Writer) (err error) {
 		info, err = layer.Apply(ctx, archive, tree, record, layer.ApplyOptions{
 			Marks: st.store.opts.Marks, Unprivileged: st.store.opts.Unprivileged, Base: opts.Base,
+			Implied: func(path string) { implied = append(implied, path) },
 		})
 		return err
 	})
+	if err == nil {
+		err = writeImplied(dir, implied)
+	}
 	if err == nil && opts.Expect != "" && info.DiffID != opts.Expect {
 		err = fmt.Errorf("the archive has the digest %s", info.DiffID)
 	}
