@@ -76,6 +76,11 @@ func (i *Images) byDigits(name string) (Image, error) {
 	if !ok {
 		return Image{}, i.unknown(name)
 	}
+	if digest, err := oci.ParseDigest("sha256:" + prefix); err == nil {
+		if img, err := i.load(digest); err == nil { // a manifest's: no need to look at all
+			return img, nil
+		}
+	}
 	images, err := i.All()
 	if err != nil && len(images) == 0 {
 		return Image{}, fmt.Errorf("image %s: %w", name, err)
