@@ -147,7 +147,7 @@ func (a *applier) entry(hdr *tar.Header) error {
 	if hdr.Typeflag == tar.TypeXGlobalHeader {
 		return nil
 	}
-	a.info.Entries++
+	a.info.add(hdr.ModTime)
 	if err := a.count(); err != nil {
 		return err
 	}

@@ -9,6 +9,8 @@
 package layer
 
 import (
+	"time"
+
 	"context"
 	"errors"
 	"fmt"
@@ -27,6 +29,15 @@ type Info struct {
 	ArchiveSize int64      // its bytes, with all that follows the last entry
 	ContentSize int64      // bytes of the regular files in it
 	Entries     int        // its entries, whiteouts among them
+	Newest      time.Time  // the latest modification time in it, in whole seconds
+}
+
+// add counts an entry with its time.
+func (i *Info) add(mtime time.Time) {
+	i.Entries++
+	if whole := time.Unix(mtime.Unix(), 0).UTC(); whole.After(i.Newest) {
+		i.Newest = whole
+	}
 }
 
 // Names with a meaning of their own (image-spec, layer.md#whiteouts). Those

@@ -132,7 +132,7 @@ func (c *composer) add(it item) error {
 	if err := c.ctx.Err(); err != nil {
 		return err
 	}
-	c.info.Entries++
+	c.info.add(it.hdr.ModTime)
 	if err := c.tar.WriteHeader(it.hdr); err != nil {
 		return err
 	}
