@@ -182,7 +182,10 @@ func (e *Engine) commitTime(config oci.ImageConfig, l store.Layer) (*time.Time, 
 	if t, err := epoch(); t != nil || err != nil {
 		return t, err
 	}
-	newest := time.Now().UTC()
+	newest := l.Newest
+	if now := time.Now().UTC(); newest.After(now) {
+		newest = now
+	}
 	if config.Created != nil && config.Created.After(newest) {
 		newest = *config.Created
 	}

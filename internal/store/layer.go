@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -37,6 +38,7 @@ type Layer struct {
 	ArchiveSize int64      // bytes of that
 	ContentSize int64      // bytes of the regular files in it
 	Entries     int
+	Newest      time.Time // the latest modification time in it, in whole seconds
 }
 
 // Descriptor is the layer's entry in a manifest, as an uncompressed archive.
@@ -51,18 +53,19 @@ type layerRecord struct {
 	ArchiveSize int64      `json:"archiveSize"`
 	ContentSize int64      `json:"contentSize"`
 	Entries     int        `json:"entries"`
+	Newest      int64      `json:"newest"` // seconds of Unix time
 }
 
 // writeRecord writes layer.json into a staged layer; the layer's syncfs makes it
 // durable.
 func writeRecord(dir *os.File, info layer.Info) (Layer, error) {
 	data, err := json.Marshal(layerRecord{
-		layerVersion, info.DiffID, formDirectory, info.ArchiveSize, info.ContentSize, info.Entries,
+		layerVersion, info.DiffID, formDirectory, info.ArchiveSize, info.ContentSize, info.Entries, info.Newest.Unix(),
 	})
 	if err != nil {
 		return Layer{}, err
 	}
-	l := Layer{info.DiffID, info.ArchiveSize, info.ContentSize, info.Entries}
+	l := Layer{info.DiffID, info.ArchiveSize, info.ContentSize, info.Entries, info.Newest}
 	return l, durable.WriteFileRelaxed(dir, recordName, data, 0o600)
 }
 
@@ -101,7 +104,7 @@ func (s *Store) Layer(id oci.Digest) (Layer, error) {
 	if err := r.parse(data, id); err != nil {
 		return Layer{}, fmt.Errorf("layer %s: %w", id, &os.PathError{Op: "read", Path: s.path(name), Err: err})
 	}
-	return Layer{r.DiffID, r.ArchiveSize, r.ContentSize, r.Entries}, nil
+	return Layer{r.DiffID, r.ArchiveSize, r.ContentSize, r.Entries, time.Unix(r.Newest, 0).UTC()}, nil
 }
 
 // Layers describes all layers, in the order of their diffIDs. What can be read is

@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -22,7 +23,7 @@ func TestAddLayer(t *testing.T) {
 	s := newStore(t)
 	data := archive(t, entry{"etc/", ""}, entry{"etc/profile", "hello"}, entry{"bin", "world!"})
 	l := add(t, s, entry{"etc/", ""}, entry{"etc/profile", "hello"}, entry{"bin", "world!"})
-	want(t, "layer", l, store.Layer{DiffID: oci.FromBytes(data), ArchiveSize: int64(len(data)), ContentSize: 11, Entries: 3})
+	want(t, "layer", l, store.Layer{DiffID: oci.FromBytes(data), ArchiveSize: int64(len(data)), ContentSize: 11, Entries: 3, Newest: time.Unix(0, 0).UTC()})
 	again, err := s.Layer(l.DiffID)
 	want(t, "read back", again, l)
 	want(t, "error", err, nil)
