@@ -21,15 +21,23 @@ var forwarded = []os.Signal{
 	unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM, unix.SIGCONT, unix.SIGWINCH,
 }
 
+// catchSignals keeps signals from ending us from here on; they wait until there
+// is a process to forward them to. Doing it after the start would save the time
+// of starting a thread, but a program that says it is ready is sent a signal at
+// once, and on a busy machine one in two ended us and not the program.
+func catchSignals() chan os.Signal {
+	signals := make(chan os.Signal, 16)
+	signal.Notify(signals, forwarded...)
+	return signals
+}
+
 // insist is how many interrupts it takes to kill a container that ignores
 // them, as process 1 does unless it asks for them.
 const insist = 3
 
 // attach joins our terminal and signals to a running container and returns its
-// exit code. A signal that came before it ended us, and with us the container.
-func attach(r *engine.Running, stdin bool) (int, error) {
-	signals := make(chan os.Signal, 16)
-	signal.Notify(signals, forwarded...)
+// exit code.
+func attach(r *engine.Running, signals chan os.Signal, stdin bool) (int, error) {
 	terminal := r.Terminal()
 	done := make(chan struct{})
 	if terminal != nil {

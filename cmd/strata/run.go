@@ -101,11 +101,12 @@ func foreground(e *engine.Engine, c *container.Container, stdin bool) (int, erro
 	if stdin {
 		streams.Stdin = os.Stdin
 	}
+	signals := catchSignals()
 	running, err := e.Start(c, streams)
 	if err != nil {
 		return engine.ExitCode(err), err
 	}
-	return attach(running, stdin)
+	return attach(running, signals, stdin)
 }
 
 // ended turns the end of a container into ours: its exit code, or a line that
