@@ -165,3 +165,12 @@ func TestErrorsNameCallAndPath(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestChecks(t *testing.T) {
+	if !Checks("tmpfs") {
+		t.Error("tmpfs, converted in Linux 5.2, takes an option that is none")
+	}
+	if Checks("no-such-filesystem") {
+		t.Error("a filesystem that is none checks its options")
+	}
+}

@@ -108,6 +108,19 @@ func New(fstype string, options []Option, attrs int) (*os.File, error) {
 	return os.NewFile(uintptr(fd), fstype), nil
 }
 
+// Checks reports whether the filesystem refuses an option that it does not know
+// as soon as that is set. One that has not been converted to fsconfig(2) takes
+// anything and complains about it to the kernel's log when it is created (overlay
+// before Linux 6.5), which is no place to probe in.
+func Checks(fstype string) bool {
+	ctx, err := unix.Fsopen(fstype, unix.FSOPEN_CLOEXEC)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(ctx)
+	return unix.FsconfigSetFlag(ctx, "no-such-option") != nil
+}
+
 // configure sets one option. A call on a context is not retried after a signal:
 // a second "lowerdir+" would be a second layer, and a context whose creation
 // failed can only be closed.

@@ -131,6 +131,9 @@ func byDescriptor(s Stack) (*os.File, error) {
 // since Linux 6.5). Such a name has no character that overlay would take for a
 // separator, and fits in the 255 bytes that a string option can have.
 func byName(s Stack) (*os.File, error) {
+	if !mount.Checks("overlay") {
+		return nil, &mount.Error{Call: "fsconfig lowerdir+", FSType: "overlay", Err: unix.ENOTSUP}
+	}
 	return s.fsopen(func(key string, dir *os.File) mount.Option {
 		return mount.Option{Key: key, Value: "/proc/self/fd/" + strconv.Itoa(int(dir.Fd()))}
 	})
