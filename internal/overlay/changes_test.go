@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -52,8 +53,10 @@ func newWorldOf(t testing.TB, s Stack, layers ...tree.Tree) *world {
 	t.Helper()
 	needMount(t, byDescriptor, byName, byThread)
 	dir := t.TempDir()
+	needMarks(t, Marks{UserXattr: s.UserXattr}, dir)
 	for i, layer := range layers {
 		name := filepath.Join(dir, fmt.Sprint("lower", i))
+		layer = withoutDevices(layer)
 		tree.Create(t, name, layer)
 		s.Lowers = append(s.Lowers, openDir(t, name))
 	}
@@ -64,6 +67,24 @@ func newWorldOf(t testing.TB, s Stack, layers ...tree.Tree) *world {
 	}
 	t.Cleanup(func() { m.Close() })
 	return &world{s, procPath(m)}
+}
+
+// needMarks skips where the marks cannot be set: trusted.* in a user namespace.
+func needMarks(t testing.TB, m Marks, dir string) {
+	t.Helper()
+	if err := unix.Lsetxattr(dir, m.attr("probe"), nil, 0); err != nil {
+		t.Skipf("set %s: %v", m.attr("probe"), err)
+	}
+}
+
+// withoutDevices leaves out what cannot be made in a user namespace.
+func withoutDevices(tr tree.Tree) tree.Tree {
+	if os.Getenv(rootlessEnv) == "" {
+		return tr
+	}
+	return slices.DeleteFunc(slices.Clone(tr), func(e tree.Entry) bool {
+		return e.Kind == tree.KindChar || e.Kind == tree.KindBlock
+	})
 }
 
 func (w *world) sh(t testing.TB, script string) {

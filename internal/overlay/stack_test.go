@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -38,6 +39,7 @@ func eachWay(t *testing.T, suite func(t *testing.T, w way)) {
 func needMount(t testing.TB, ways ...way) {
 	t.Helper()
 	s := newStack(t, 1)
+	s.UserXattr = os.Getenv(rootlessEnv) != ""
 	m, err := s.mountBy(ways...)
 	if err != nil {
 		t.Skipf("cannot mount an overlay here: %v", err)
@@ -159,7 +161,7 @@ func TestMountVolatile(t *testing.T) {
 
 func TestMountUserXattr(t *testing.T) {
 	eachWay(t, func(t *testing.T, w way) {
-		for _, m := range []Marks{{UserXattr: false}, {UserXattr: true}} {
+		eachMarks(t, func(t *testing.T, m Marks) {
 			s := newStack(t, 1)
 			tree.Create(t, s.Lowers[0].Name(), tree.New(tree.File("dir/x", "")))
 			s.UserXattr = m.UserXattr
@@ -170,8 +172,17 @@ func TestMountUserXattr(t *testing.T) {
 			if opaque, err := m.Opaque(int(s.Upper.Fd()), "dir"); err != nil || !opaque {
 				t.Errorf("%+v: made again, opaque is %v, %v", m, opaque, err)
 			}
-		}
+		})
 	})
+}
+
+func eachMarks(t *testing.T, suite func(t *testing.T, m Marks)) {
+	for _, m := range []Marks{{UserXattr: false}, {UserXattr: true}} {
+		t.Run(m.attr(""), func(t *testing.T) {
+			needMarks(t, m, t.TempDir())
+			suite(t, m)
+		})
+	}
 }
 
 // A snapshot's newest layer was an upperdir once, so it must not matter that
@@ -179,6 +190,7 @@ func TestMountUserXattr(t *testing.T) {
 func TestMountSealedUpper(t *testing.T) {
 	eachWay(t, func(t *testing.T, w way) {
 		s := newStack(t, 2)
+		s.UserXattr = os.Getenv(rootlessEnv) != ""
 		root := mountAt(t, s, w)
 		if err := errors.Join(os.Remove(root+"own0"), os.WriteFile(root+"which", []byte("sealed"), 0o644)); err != nil {
 			t.Fatal(err)
@@ -242,7 +254,8 @@ func TestMountErrorSaysWhy(t *testing.T) {
 			t.Fatalf("a workdir inside the upperdir: %#v", err)
 		}
 		words := []string{"mount overlay: ", e.Call + ": invalid argument", "lowerdir", "workdir=", "index=off"}
-		if unix.Access("/dev/kmsg", unix.R_OK) == nil {
+		if kmsg, err := os.Open("/dev/kmsg"); err == nil {
+			kmsg.Close()
 			words = append(words, "workdir and upperdir must be separate subtrees")
 		}
 		for _, word := range words {
@@ -254,6 +267,31 @@ func TestMountErrorSaysWhy(t *testing.T) {
 }
 
 const holdEnv = "STRATA_TEST_HOLD_MOUNT"
+
+const rootlessEnv = "STRATA_TEST_ROOTLESS"
+
+// TestRootless runs the tests of mounting, and those with user.overlay marks, in
+// a user namespace.
+func TestRootless(t *testing.T) {
+	if os.Getenv(rootlessEnv) != "" {
+		t.Skip("this is the inner one")
+	}
+	cmd := exec.Command("/proc/self/exe", "-test.v",
+		"-test.run=^(TestMount.*|TestKilledHolder|TestMayHoldWhiteouts|TestNormalise|TestChangesUserXattr)$")
+	cmd.Env = append(os.Environ(), rootlessEnv+"=1")
+	ids := []syscall.SysProcIDMap{{Size: 1 << 16}}
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags: unix.CLONE_NEWUSER | unix.CLONE_NEWNS, UidMappings: ids, GidMappings: ids,
+		GidMappingsEnableSetgroups: true,
+	}
+	out, err := cmd.CombinedOutput()
+	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.ENOSPC) {
+		t.Skipf("cannot make a user namespace: %v", err)
+	}
+	if err != nil || !strings.Contains(string(out), "--- PASS: TestNormalise/rm_-r_(userxattr)") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
 
 // TestHoldMount is not a test: it is the process that TestKilledHolder kills.
 func TestHoldMount(t *testing.T) {
