@@ -101,7 +101,7 @@ func (m Marks) fget(fd int, name string) (string, error) {
 
 // readDirMarks reports whether the directory open at fd is opaque. A redirect
 // is refused: the directory's content would be elsewhere (overlayfs.rst,
-// "redirect_dir").
+// "renaming directories").
 func (m Marks) readDirMarks(fd int) (opaque bool, err error) {
 	redirect, err := m.fget(fd, "redirect")
 	if err != nil {

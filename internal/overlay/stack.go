@@ -156,7 +156,7 @@ func (s Stack) fsopen(dir func(key string, dir *os.File) mount.Option) (*os.File
 
 // features turns off what Changes does not read, whatever the defaults of the
 // kernel's build, and never follows such a mark that a layer brought along
-// (overlayfs.rst, "redirect_dir" and "Metadata only copy up").
+// (overlayfs.rst, "renaming directories" and "Metadata only copy up").
 func (s Stack) features() []mount.Option {
 	options := []mount.Option{
 		{Key: "index", Value: "off"},
