@@ -14,21 +14,12 @@ import (
 
 // Export writes the whole root filesystem of a container as one flat archive.
 func (e *Engine) Export(ctx context.Context, name string, w io.Writer) error {
-	entry, err := e.containers.Entry(name)
+	t, err := e.openTree(name)
 	if err != nil {
 		return err
 	}
-	lower, err := e.openLowers(&entry.Record)
-	if err != nil {
-		return err
-	}
-	defer lower.close()
-	upper, err := linux.OpenDir(entry.Path + "/upper")
-	if err != nil {
-		return err
-	}
-	defer upper.Close()
-	root, err := e.mountView(lower, upper)
+	defer t.close()
+	root, err := e.mountView(t.lower, t.upper)
 	if err != nil {
 		return err
 	}
@@ -39,7 +30,7 @@ func (e *Engine) Export(ctx context.Context, name string, w io.Writer) error {
 	}
 	_, err = layer.Write(ctx, dir, w, nil, layer.WriteOptions{Marks: e.marks, Root: true})
 	if err = errors.Join(err, dir.Close()); err != nil {
-		return fmt.Errorf("export container %s: %w", entry.Record.DisplayName(), err)
+		return fmt.Errorf("export container %s: %w", t.record.DisplayName(), err)
 	}
 	return nil
 }

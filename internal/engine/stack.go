@@ -20,10 +20,12 @@ import (
 // lowers are the open lowerdirs of a stack, oldest first.
 type lowers []*os.File
 
-func (l lowers) close() {
+func (l lowers) close() error {
+	var errs []error
 	for _, f := range l {
-		f.Close()
+		errs = append(errs, f.Close())
 	}
+	return errors.Join(errs...)
 }
 
 // openLowers opens the directories that r stands on. The caller closes them.
