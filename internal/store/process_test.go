@@ -49,6 +49,9 @@ func play(role string, args []string) error {
 		return playKeep(s, oci.Digest(args[1]))
 	case "seal": // DIRECTORY NAME, stops when ready
 		return playSeal(s, args[1], args[2])
+	case "seal once": // DIRECTORY NAME
+		_, err := sealOnce(s, args[1], args[2])
+		return err
 	case "churn": // PREFIX: adds layers, refers to them, checks them
 		return playChurn(s, args[1])
 	}
@@ -100,6 +103,20 @@ func playSeal(s *store.Store, dir, name string) error {
 		select {}
 	}})
 	return err
+}
+
+func sealOnce(s *store.Store, dir, name string) (store.Layer, error) {
+	from, err := linux.OpenDir(dir)
+	if err != nil {
+		return store.Layer{}, err
+	}
+	defer from.Close()
+	shared, err := s.Share()
+	if err != nil {
+		return store.Layer{}, err
+	}
+	defer shared.Close()
+	return s.Seal(context.Background(), from, name, store.SealOptions{})
 }
 
 // process is another process of the test binary.
