@@ -25,11 +25,6 @@ func (a *applier) hide(name string) error {
 }
 
 func (a *applier) hideAll(dir string) error {
-	if dir == "." && !a.opts.Base {
-		// The kernel never looks for the mark there: the root of every layer
-		// takes part in a mount (ovl_get_root in fs/overlayfs/super.c).
-		return errors.New("an opaque root directory cannot be had in a layer with others beneath it")
-	}
 	if _, err := a.dir.make(dir, a.imply); err != nil {
 		return err
 	}
@@ -105,22 +100,13 @@ func (a *applier) markHidden(name string) error {
 	return nil
 }
 
-// makeWhiteout also says that its directory may hold whiteouts. Where no lower
-// layer has the directory the kernel would list it as it stands, whiteouts as
-// broken entries included, unless it has an origin; an empty one means "copied
-// up from somewhere" (ovl_path_check_origin_xattr in fs/overlayfs/util.c).
+// makeWhiteout also says that its directory may hold whiteouts, for where no
+// lower layer has it.
 func (a *applier) makeWhiteout(dir int, base string) error {
 	if err := a.opts.MakeWhiteout(dir, base); err != nil {
 		return err
 	}
-	return linux.Lsetxattr(dir, ".", originAttr(a.opts.Marks), nil)
-}
-
-func originAttr(m Marks) string {
-	if m.UserXattr {
-		return "user.overlay.origin"
-	}
-	return "trusted.overlay.origin"
+	return a.opts.SetMayHoldWhiteouts(dir, ".")
 }
 
 // overtaken forgives a mark whose directory another entry has replaced.

@@ -203,3 +203,21 @@ func rewrite(t tree.T, dir, to string) {
 		t.Fatalf("tree after Write and Apply (-want +got):\n%s", diff)
 	}
 }
+
+// The mark on the root is the mount's to heed: the kernel looks for it in
+// directories beneath only (overlay.Stack leaves out what it hides).
+func TestOpaqueRoot(t *testing.T) {
+	dir := t.TempDir()
+	data := archive(t, file(".wh..wh..opq", ""), file("f", "x"))
+	if _, err := apply(t, dir, data, layer.ApplyOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if opaque, err := (layer.Marks{}).Opaque(int(f.Fd()), "."); err != nil || !opaque {
+		t.Errorf("opaque mark on the root: %v, %v; want true", opaque, err)
+	}
+}
