@@ -67,7 +67,7 @@ func (d *disk) restart() {
 // open opens the store on the disk; it must be closed before a restart.
 func (d *disk) open() *store.Store {
 	d.t.Helper()
-	s, err := store.Open(d.dir+"/store", store.Options{})
+	s, err := store.Open(d.dir+"/store", options())
 	if err != nil {
 		d.t.Fatal(err)
 	}

@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 }
 
 func play(role string, args []string) error {
-	s, err := store.Open(args[0], store.Options{})
+	s, err := store.Open(args[0], options())
 	if err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"strata/internal/linux"
+	"strata/internal/overlay"
 	"strata/internal/store"
 )
 
@@ -52,9 +53,17 @@ func archive(t testing.TB, entries ...entry) []byte {
 	return data
 }
 
+// options are those that the engine chooses: without privilege for the store of
+// an ordinary user.
+func options() store.Options {
+	ids, _ := os.ReadFile("/proc/self/uid_map")
+	ordinary := os.Geteuid() != 0 || !strings.Contains(string(ids), "4294967295") // user_namespaces(7)
+	return store.Options{Unprivileged: ordinary, Marks: overlay.Marks{UserXattr: ordinary}}
+}
+
 func openStore(t testing.TB, path string) *store.Store {
 	t.Helper()
-	s, err := store.Open(path, store.Options{})
+	s, err := store.Open(path, options())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,7 +173,7 @@ func TestOpenRefuses(t *testing.T) {
 		"a file":         {func(p string) error { return errors.Join(os.RemoveAll(p), os.WriteFile(p, nil, 0o600)) }, "not a directory"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if os.Geteuid() != 0 && name == "owner" {
+			if options().Unprivileged && name == "owner" {
 				t.Skip("needs the privilege to change owners")
 			}
 			s := newStore(t)
@@ -172,7 +181,7 @@ func TestOpenRefuses(t *testing.T) {
 				t.Fatal(err)
 			}
 			before := listing(t, filepath.Dir(s.Path()))
-			_, err := store.Open(s.Path(), store.Options{})
+			_, err := store.Open(s.Path(), options())
 			wantError(t, err, "open store "+s.Path()+": ", c.want)
 			want(t, "untouched", listing(t, filepath.Dir(s.Path())), before)
 		})
@@ -200,7 +209,7 @@ func listing(t testing.TB, dir string) string {
 func TestOpenIsCheap(t *testing.T) {
 	s := newStore(t)
 	allocs := testing.AllocsPerRun(100, func() {
-		s, err := store.Open(s.Path(), store.Options{})
+		s, err := store.Open(s.Path(), options())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -214,7 +223,7 @@ func TestOpenIsCheap(t *testing.T) {
 func BenchmarkOpen(b *testing.B) {
 	s := newStore(b)
 	for b.Loop() {
-		s, err := store.Open(s.Path(), store.Options{})
+		s, err := store.Open(s.Path(), options())
 		if err != nil {
 			b.Fatal(err)
 		}
