@@ -39,7 +39,7 @@ func (e *Engine) Import(ctx context.Context, archive io.Reader, o ImportOptions)
 	if err != nil {
 		return image.Image{}, err
 	}
-	l, err := staging.Apply(ctx, archive, store.ApplyOptions{Base: true})
+	l, err := staging.Apply(ctx, archive, store.ApplyOptions{})
 	if err != nil {
 		return image.Image{}, errors.Join(e.spaceHint(err), staging.Close())
 	}

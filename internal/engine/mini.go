@@ -28,7 +28,7 @@ func (e *Engine) installMini() (img image.Image, err error) {
 	}
 	defer archive.Close()
 	ctx := context.Background()
-	l, err := e.store.AddLayer(ctx, archive, store.ApplyOptions{Base: true})
+	l, err := e.store.AddLayer(ctx, archive, store.ApplyOptions{})
 	if err != nil {
 		return img, e.spaceHint(err)
 	}

@@ -48,16 +48,7 @@ func (e *Engine) openLayers(layers []oci.Digest) (lowers, error) {
 		}
 		return lowers{dir}, nil
 	}
-	var opened lowers
-	for _, id := range layers {
-		dir, err := e.store.Lower(id)
-		if err != nil {
-			opened.close()
-			return nil, err
-		}
-		opened = append(opened, dir)
-	}
-	return opened, nil
+	return e.store.Lowers(layers)
 }
 
 // mountContainer mounts the root filesystem of a locked container, detached.
