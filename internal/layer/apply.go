@@ -19,10 +19,6 @@ type ApplyOptions struct {
 	Marks
 	Limits
 
-	// Base: the layer stands on nothing, so whiteouts and opaque marks have
-	// nothing to hide and are dropped.
-	Base bool
-
 	// Unprivileged: owners stay the caller's, attributes that only root may set
 	// are left out and devices are refused. The record is whole all the same.
 	Unprivileged bool

@@ -35,10 +35,8 @@ func (a *applier) hideAll(dir string) error {
 // finish writes the marks and then gives directories their modes and times,
 // which entries made within would have changed.
 func (a *applier) finish() error {
-	if !a.opts.Base {
-		if err := a.writeMarks(); err != nil {
-			return err
-		}
+	if err := a.writeMarks(); err != nil {
+		return err
 	}
 	// Children before parents: an unprivileged caller may have no way through a
 	// directory once it has its mode.

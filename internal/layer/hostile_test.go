@@ -174,7 +174,6 @@ var whiteouts = []hostile{
 	{name: "opaque in a directory without an entry", entries: []entry{file("d/.wh..wh..opq", "")}, want: tree.New(tree.Dir("d", tree.Opaque))},
 	{name: "opaque before a file over the directory", entries: []entry{file("d/.wh..wh..opq", ""), file("d", "x")}, want: tree.New(tree.File("d", "x"))},
 	{name: "opaque through a link", entries: []entry{symlink("l", "../outside"), file("l/.wh..wh..opq", "")}, err: "entry l/.wh..wh..opq: parent l is a symbolic link"},
-	{name: "base", opts: layer.ApplyOptions{Base: true}, entries: []entry{file(".wh..wh..opq", ""), file(".wh.a", ""), file("d/.wh..wh..opq", "")}, want: tree.New(tree.Dir("d"))},
 	{name: "aufs", entries: []entry{dir(".wh..wh.plnk"), file(".wh..wh.plnk/1.2", "x"), file(".wh..wh.aufs", ""), file("d/.wh..wh.orph", "")}, want: nil},
 	{name: "marks in user attributes", opts: layer.ApplyOptions{Marks: layer.Marks{UserXattr: true}}, entries: []entry{file("d/.wh..wh..opq", ""), file("d/.wh.a", "")},
 		want: tree.New(tree.Dir("d", tree.Opaque), tree.Whiteout("d/a"))},

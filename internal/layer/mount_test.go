@@ -87,7 +87,7 @@ func TestMergedView(t *testing.T) {
 			defer os.RemoveAll(work)
 			dirs := []string{filepath.Join(work, "lower"), filepath.Join(work, "upper")}
 			for i, tr := range []tree.Tree{lower, upper} {
-				through(rt, work, dirs[i], tr, layer.ApplyOptions{Marks: marks, Base: i == 0})
+				through(rt, work, dirs[i], tr, layer.ApplyOptions{Marks: marks})
 			}
 			if diff := cmp.Diff(merge(lower, upper), merged(rt, marks, dirs...)); diff != "" {
 				rt.Fatalf("merged view (-want +got):\n%s", diff)

@@ -44,7 +44,6 @@ type staged struct {
 // ApplyOptions say what is known of an archive.
 type ApplyOptions struct {
 	Expect oci.Digest // the diffID it must have, if known
-	Base   bool       // nothing is beneath the layer: whiteouts have no meaning
 }
 
 // Stage makes an empty staging directory. The caller closes it. No lock is
@@ -134,7 +133,7 @@ func (st *Staging) apply(ctx context.Context, archive io.Reader, dir *os.File, o
 	var implied []string
 	err = withRecord(dir, func(record io.Writer) (err error) {
 		info, err = layer.Apply(ctx, archive, tree, record, layer.ApplyOptions{
-			Marks: st.store.opts.Marks, Unprivileged: st.store.opts.Unprivileged, Base: opts.Base,
+			Marks: st.store.opts.Marks, Unprivileged: st.store.opts.Unprivileged,
 			Implied: func(path string) { implied = append(implied, path) },
 		})
 		return err
