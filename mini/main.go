@@ -1,5 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
+// Go's runtime would read the cgroup's processor limit at every start and keep
+// its files open; then every command in a container had two descriptors more.
+//
+//go:debug containermaxprocs=0
+//go:debug updatemaxprocs=0
+
 // Mini is the userland of Strata's default image: a shell and the usual
 // commands in one static program. It runs the command it is called as, or the
 // one named by its first argument (`mini ls -l`).

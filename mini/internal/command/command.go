@@ -65,10 +65,12 @@ func (c *Call) errorf(format string, args ...any) int {
 // fail reports err about what.
 func (c *Call) fail(what string, err error) int { return c.errorf("%s: %s", what, Reason(err)) }
 
-// usage reports a mistake in the arguments; the status is 2 where callers tell
-// "no" from "error" by it, and 1 elsewhere.
+// usage reports a mistake in the arguments, the first one only; the status is
+// 2 where callers tell "no" from "error" by it, and 1 elsewhere.
 func (c *Call) usage(format string, args ...any) int {
-	c.errorf(format, args...)
+	if c.status == 0 {
+		c.errorf(format, args...)
+	}
 	switch c.Name {
 	case "grep", "egrep", "fgrep", "test", "[", "expr", "sort", "ls":
 		return 2
@@ -101,15 +103,22 @@ func (c *Call) eachInput(names []string, f func(name string, r io.Reader) error)
 		names = []string{"-"}
 	}
 	for _, name := range names {
-		in, err := c.open(name)
-		if err == nil {
-			err = f(name, in)
-			in.Close()
-		}
-		if err != nil {
+		if err := c.withInput(name, f); err != nil {
 			c.fail(name, err)
 		}
 	}
+}
+
+func (c *Call) withInput(name string, f func(string, io.Reader) error) error {
+	if name == "-" {
+		return f(name, c.In)
+	}
+	in, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	return f(name, in)
 }
 
 // lines calls f with each line of r, without its newline, until f says false.

@@ -14,6 +14,11 @@ import (
 
 // date prints the time; setting it is left to hosts.
 func date(c *Call) int {
+	for i, arg := range c.Args { // its value is optional, and attached
+		if unit, ok := strings.CutPrefix(arg, "-I"); ok {
+			c.Args[i] = "--iso-8601=" + unit
+		}
+	}
 	opts, ok := c.parse("ud:r:RI", "utc=u", "date=d", "reference=r", "rfc-email=R", "iso-8601=I")
 	if !ok {
 		return 1
@@ -52,7 +57,7 @@ func date(c *Call) int {
 }
 
 func isoFormat(opts options) string {
-	switch opts.given[len(opts.given)-1].value {
+	switch opts.value('I', "") {
 	case "seconds", "s":
 		return "%Y-%m-%dT%H:%M:%S%:z"
 	case "minutes":

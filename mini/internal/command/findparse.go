@@ -114,7 +114,7 @@ func (p *findParser) primary(name string) (predicate, error) {
 		return p.exec()
 	}
 	if len(p.args) == 0 || !strings.HasPrefix(name, "-") {
-		return nil, fmt.Errorf("unknown predicate '%s'", name)
+		return nil, fmt.Errorf("'%s' is unknown or lacks its argument", name)
 	}
 	value := p.args[0]
 	p.args = p.args[1:]

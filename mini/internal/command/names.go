@@ -412,6 +412,9 @@ func mktemp(c *Call) int {
 	if opts.has("u") {
 		os.Remove(name)
 	}
+	if len(c.Args) > 0 && !strings.Contains(c.Args[0], "/") && dir == "." {
+		name = filepath.Base(name)
+	}
 	fmt.Fprintln(c.Out, name)
 	return 0
 }

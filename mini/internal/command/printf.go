@@ -142,7 +142,7 @@ func (p *printer) directive(text string) (int, bool) {
 		digits := prefixOf(text[n:], "0123456789", 9)
 		spec, n = spec+part+digits, n+len(digits)
 	}
-	n += len(prefixOf(text[n:], "hlLqjzt", 2))
+	n += len(prefixOf(text[n:], "hlLjzt", 2))
 	if n >= len(text) {
 		p.call.errorf("%s: invalid format", text)
 		return 0, false

@@ -159,8 +159,8 @@ func psTitle(name string) string {
 		return "%CPU"
 	case "pmem":
 		return "%MEM"
-	case "tty":
-		return "TT"
+	case "tt":
+		return "TTY"
 	}
 	return strings.ToUpper(name)
 }

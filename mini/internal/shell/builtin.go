@@ -102,11 +102,13 @@ func (s *Shell) jobPids(args []string) []string {
 }
 
 // killBuiltin waits for a signal the shell sends itself: its trap is to run
-// before the next command, and Go hands signals on in its own time.
+// before the next command, and Go hands signals on in its own time. So it is for
+// process 1, whose end at a signal is our own doing.
 func killBuiltin(s *Shell, args []string) int {
 	args = s.jobPids(args[1:])
 	status := command.Run(command.Lookup("kill"), s.call("kill", args))
-	if status != 0 || s.traps.none() || !slices.Contains(args, strconv.Itoa(os.Getpid())) {
+	self := slices.Contains(args, strconv.Itoa(os.Getpid())) && !slices.Contains(args, "-0")
+	if status != 0 || !self || s.traps.none() && os.Getpid() != 1 {
 		return status
 	}
 	select {

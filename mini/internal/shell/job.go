@@ -117,7 +117,12 @@ func (s *Shell) reapAll() {
 // one sends on purpose.
 func (s *Shell) tellSignal(pid int, sig unix.Signal) {
 	switch sig {
-	case unix.SIGINT, unix.SIGPIPE, unix.SIGTERM:
+	case unix.SIGINT:
+		if s.interactive {
+			io.WriteString(s.errOut(), "\n")
+		}
+		return
+	case unix.SIGPIPE, unix.SIGTERM:
 		return
 	}
 	if slices.Contains(s.jobs, pid) {
