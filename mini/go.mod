@@ -7,3 +7,5 @@ require (
 	golang.org/x/term v0.47.0
 	mvdan.cc/sh/v3 v3.14.1
 )
+
+require github.com/google/go-cmp v0.7.0

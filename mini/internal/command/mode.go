@@ -113,16 +113,19 @@ func umask() uint32 {
 	return uint32(old)
 }
 
-func chmod(c *Call) int {
-	// A mode such as -w or -rwx looks like an option: set it aside.
-	mode := ""
+// takeMode sets aside a mode that looks like an option, such as -w.
+func (c *Call) takeMode() (mode string) {
 	for i, arg := range c.Args {
 		if len(arg) > 1 && arg[0] == '-' && arg[1] != '-' && strings.Trim(arg[1:], "rwxXst,ugoa+-=") == "" {
-			mode = arg
 			c.Args = append(append([]string{}, c.Args[:i]...), c.Args[i+1:]...)
-			break
+			return arg
 		}
 	}
+	return ""
+}
+
+func chmod(c *Call) int {
+	mode := c.takeMode()
 	opts, ok := c.parse("RvcfF:", "recursive=R", "reference=F")
 	if !ok {
 		return 1

@@ -72,21 +72,7 @@ func env(c *Call) int {
 	if !ok {
 		return 125
 	}
-	environ := os.Environ()
-	if len(c.Args) > 0 && c.Args[0] == "-" || opts.has("i") {
-		environ = nil
-	}
-	if len(c.Args) > 0 && c.Args[0] == "-" {
-		c.Args = c.Args[1:]
-	}
-	for _, name := range opts.values('u') {
-		environ = setEnv(environ, name, nil)
-	}
-	for len(c.Args) > 0 && strings.Contains(c.Args[0], "=") {
-		name, value, _ := strings.Cut(c.Args[0], "=")
-		environ = setEnv(environ, name, &value)
-		c.Args = c.Args[1:]
-	}
+	environ := c.environ(opts)
 	if dir := opts.value('C', ""); dir != "" {
 		if err := os.Chdir(dir); err != nil {
 			c.fail(dir, err)
@@ -109,6 +95,28 @@ func env(c *Call) int {
 		c.Out.WriteString(pair + end)
 	}
 	return 0
+}
+
+// environ is the environment env's arguments make of ours; what is left of
+// c.Args is the command.
+func (c *Call) environ(opts options) []string {
+	environ := os.Environ()
+	bare := len(c.Args) > 0 && c.Args[0] == "-"
+	if bare {
+		c.Args = c.Args[1:]
+	}
+	if bare || opts.has("i") {
+		environ = nil
+	}
+	for _, name := range opts.values('u') {
+		environ = setEnv(environ, name, nil)
+	}
+	for len(c.Args) > 0 && strings.Contains(c.Args[0], "=") {
+		name, value, _ := strings.Cut(c.Args[0], "=")
+		environ = setEnv(environ, name, &value)
+		c.Args = c.Args[1:]
+	}
+	return environ
 }
 
 func setEnv(environ []string, name string, value *string) []string {

@@ -136,27 +136,30 @@ func cmpCommand(c *Call) int {
 		defer f.Close()
 		readers[i] = bufio.NewReader(f)
 	}
+	differ, text := difference(readers, names)
+	switch {
+	case !differ:
+		return 0
+	case !opts.has("s"):
+		fmt.Fprintln(c.Out, text)
+	}
+	return 1
+}
+
+func difference(readers [2]*bufio.Reader, names []string) (differ bool, text string) {
 	line := 1
 	for at := int64(1); ; at++ {
 		a, errA := readers[0].ReadByte()
 		b, errB := readers[1].ReadByte()
 		switch {
-		case errA == io.EOF && errB == io.EOF:
-			return 0
-		case errA != nil || errB != nil:
-			short := names[0]
-			if errA == nil {
-				short = names[1]
-			}
-			if !opts.has("s") {
-				c.errorf("EOF on %s", short)
-			}
-			return 1
+		case errA != nil && errB != nil:
+			return false, ""
+		case errA != nil:
+			return true, "cmp: EOF on " + names[0]
+		case errB != nil:
+			return true, "cmp: EOF on " + names[1]
 		case a != b:
-			if !opts.has("s") {
-				fmt.Fprintf(c.Out, "%s %s differ: char %d, line %d\n", names[0], names[1], at, line)
-			}
-			return 1
+			return true, fmt.Sprintf("%s %s differ: char %d, line %d", names[0], names[1], at, line)
 		case a == '\n':
 			line++
 		}

@@ -4,7 +4,6 @@ package shell
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -35,23 +34,9 @@ func cdBuiltin(s *Shell, args []string) int {
 	if target == "" {
 		return s.fail("cd", "no directory")
 	}
-	dir := target
-	if !filepath.IsAbs(dir) {
-		dir = filepath.Join(s.vars["PWD"].Str, dir)
-	}
-	dir = filepath.Clean(dir)
-	err := unix.Chdir(dir)
-	if err != nil && !filepath.IsAbs(target) { // the logical name may be out of date
-		err = unix.Chdir(target)
-		physical = true
-	}
+	dir, err := s.changeDirectory(target, physical)
 	if err != nil {
 		return s.fail("cd", "%s: %s", target, command.Reason(err))
-	}
-	if physical {
-		if real, err := unix.Getwd(); err == nil {
-			dir = real
-		}
 	}
 	s.setString("OLDPWD", s.vars["PWD"].Str)
 	s.setString("PWD", dir)
@@ -59,6 +44,25 @@ func cdBuiltin(s *Shell, args []string) int {
 		fmt.Fprintln(s.out(), dir)
 	}
 	return 0
+}
+
+func (s *Shell) changeDirectory(target string, physical bool) (dir string, err error) {
+	dir = target
+	if !filepath.IsAbs(dir) {
+		dir = filepath.Join(s.vars["PWD"].Str, dir)
+	}
+	dir = filepath.Clean(dir)
+	err = unix.Chdir(dir)
+	if err != nil && !filepath.IsAbs(target) { // the logical name may be out of date
+		err = unix.Chdir(target)
+		physical = true
+	}
+	if err == nil && physical {
+		if real, err := unix.Getwd(); err == nil {
+			dir = real
+		}
+	}
+	return dir, err
 }
 
 func pwdBuiltin(s *Shell, args []string) int {
@@ -134,80 +138,6 @@ func (s *Shell) readLine(raw bool) (string, bool) {
 	}
 }
 
-// getoptsBuiltin takes one option from the parameters, or from its own further
-// arguments (POSIX, getopts).
-func getoptsBuiltin(s *Shell, args []string) int {
-	if len(args) < 3 {
-		s.fail("getopts", "usage: getopts optstring name [arg...]")
-		return statusUsage
-	}
-	spec, name, words := args[1], args[2], s.params
-	if len(args) > 3 {
-		words = args[3:]
-	}
-	index, _ := strconv.Atoi(s.vars["OPTIND"].Str)
-	index = max(index, 1)
-	char := s.optionChar
-	if index > len(words) || char == 1 && (len(words[index-1]) < 2 || words[index-1][0] != '-') {
-		s.setString(name, "?")
-		return 1
-	}
-	word := words[index-1]
-	if word == "--" {
-		s.setString(name, "?")
-		s.setString("OPTIND", strconv.Itoa(index+1))
-		return 1
-	}
-	char = min(char, len(word)-1)
-	letter := word[char]
-	char++
-	at := strings.IndexByte(strings.TrimPrefix(spec, ":"), letter)
-	found := at >= 0 && letter != ':'
-	takes := found && strings.HasPrefix(strings.TrimPrefix(spec, ":")[at+1:], ":")
-	delete(s.vars, "OPTARG")
-	result, missing := string(letter), false
-	switch {
-	case takes && char < len(word):
-		s.setString("OPTARG", word[char:])
-		char = len(word)
-	case takes && index < len(words):
-		s.setString("OPTARG", words[index])
-		index++
-		char = len(word)
-	case takes:
-		missing = true
-		char = len(word)
-	}
-	if !found || missing {
-		result = s.badOption(spec, letter, missing)
-	}
-	if char >= len(word) {
-		index, char = index+1, 1
-	}
-	s.setString("OPTIND", strconv.Itoa(index))
-	s.optionChar = char
-	s.setString(name, result)
-	return 0
-}
-
-// badOption tells of an option that does not exist or lacks its argument; with
-// a ":" before the options it is told by OPTARG alone.
-func (s *Shell) badOption(spec string, letter byte, missing bool) string {
-	if strings.HasPrefix(spec, ":") {
-		s.setString("OPTARG", string(letter))
-		if missing {
-			return ":"
-		}
-		return "?"
-	}
-	if missing {
-		s.errorf("no arg for -%c option", letter)
-	} else {
-		s.errorf("illegal option -%c", letter)
-	}
-	return "?"
-}
-
 func umaskBuiltin(s *Shell, args []string) int {
 	old := unix.Umask(0)
 	unix.Umask(old)
@@ -246,128 +176,4 @@ func umaskBuiltin(s *Shell, args []string) int {
 	}
 	unix.Umask(int(^allowed & 0o777))
 	return 0
-}
-
-// limits are what ulimit shows, with the unit of each.
-var limits = [...]struct {
-	letter   byte
-	resource int
-	unit     uint64
-	text     string
-}{
-	{'c', unix.RLIMIT_CORE, 512, "core file size (blocks)"},
-	{'d', unix.RLIMIT_DATA, 1024, "data seg size (kb)"},
-	{'f', unix.RLIMIT_FSIZE, 512, "file size (blocks)"},
-	{'l', unix.RLIMIT_MEMLOCK, 1024, "max locked memory (kb)"},
-	{'m', unix.RLIMIT_RSS, 1024, "max memory size (kb)"},
-	{'n', unix.RLIMIT_NOFILE, 1, "open files"},
-	{'s', unix.RLIMIT_STACK, 1024, "stack size (kb)"},
-	{'t', unix.RLIMIT_CPU, 1, "cpu time (seconds)"},
-	{'u', unix.RLIMIT_NPROC, 1, "max user processes"},
-	{'v', unix.RLIMIT_AS, 1024, "virtual memory (kb)"},
-}
-
-func ulimitBuiltin(s *Shell, args []string) int {
-	which, hard, soft, all := byte('f'), false, false, false
-	args = args[1:]
-	for len(args) > 0 && len(args[0]) > 1 && args[0][0] == '-' {
-		for _, letter := range []byte(args[0][1:]) {
-			switch letter {
-			case 'H':
-				hard = true
-			case 'S':
-				soft = true
-			case 'a':
-				all = true
-			default:
-				which = letter
-			}
-		}
-		args = args[1:]
-	}
-	for _, l := range limits {
-		if l.letter != which && !all {
-			continue
-		}
-		lim, err := limit(l.resource)
-		if err != nil {
-			return s.fail("ulimit", "%s", command.Reason(err))
-		}
-		if len(args) == 0 {
-			s.showLimit(l.text, lim, l.unit, hard, all)
-		} else if err := setLimit(l.resource, lim, l.unit, args[0], hard, soft); err != nil {
-			return s.fail("ulimit", "%s", command.Reason(err))
-		}
-		if !all {
-			return 0
-		}
-	}
-	if !all {
-		return s.fail("ulimit", "illegal option -%c", which)
-	}
-	return 0
-}
-
-func (s *Shell) showLimit(text string, lim unix.Rlimit, unit uint64, hard, all bool) {
-	value, shown := lim.Cur, "unlimited"
-	if hard {
-		value = lim.Max
-	}
-	if value != unix.RLIM_INFINITY {
-		shown = strconv.FormatUint(value/unit, 10)
-	}
-	if all {
-		shown = fmt.Sprintf("%-32s %s", text, shown)
-	}
-	fmt.Fprintln(s.out(), shown)
-}
-
-func setLimit(resource int, lim unix.Rlimit, unit uint64, text string, hard, soft bool) error {
-	value := uint64(unix.RLIM_INFINITY)
-	if text != "unlimited" {
-		n, err := strconv.ParseUint(text, 10, 64)
-		if err != nil {
-			return unix.EINVAL
-		}
-		value = n * unit
-	}
-	if hard || !soft {
-		lim.Max = value
-	}
-	if soft || !hard {
-		lim.Cur = value
-	}
-	return unix.Setrlimit(resource, &lim)
-}
-
-// limit is the limit our children get. For open files Go raises our own soft
-// limit and gives children the one it found, so it is read from a child that
-// has not run yet: a copy of us, stopped by ptrace at its exec.
-func limit(resource int) (lim unix.Rlimit, err error) {
-	if resource == unix.RLIMIT_NOFILE {
-		if lim, err := inheritedLimit(resource); err == nil {
-			return lim, nil
-		}
-	}
-	err = unix.Getrlimit(resource, &lim)
-	return lim, err
-}
-
-func inheritedLimit(resource int) (lim unix.Rlimit, err error) {
-	p, err := startStopped()
-	if err != nil {
-		return lim, err
-	}
-	err = unix.Prlimit(p, resource, nil, &lim)
-	unix.Kill(p, unix.SIGKILL)
-	unix.Wait4(p, nil, 0, nil)
-	return lim, err
-}
-
-func startStopped() (int, error) {
-	p, err := os.StartProcess(self(), []string{"true"}, &os.ProcAttr{Sys: &unix.SysProcAttr{Ptrace: true}})
-	if err != nil {
-		return 0, err
-	}
-	return p.Pid, nil
 }
