@@ -150,6 +150,7 @@ func TestAll(t *testing.T) {
 		}
 		cmd := exec.Command(filepath.Join(bin, name))
 		cmd.Dir = t.TempDir()
+		cmd.Env = []string{"TMPDIR=" + cmd.Dir}
 		out, err := cmd.CombinedOutput()
 		exit, ok := errors.AsType[*exec.ExitError](err)
 		if err != nil && !ok || ok && !exit.Exited() || bytes.Contains(out, []byte("internal error")) {
