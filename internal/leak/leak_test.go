@@ -110,7 +110,7 @@ func leaveProcess(prefix ...string) func(*testing.T, string) {
 
 func leaveCgroup(t *testing.T, _ string) {
 	for _, hierarchy := range []string{"/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/pids"} {
-		path := filepath.Join(hierarchy, fmt.Sprintf("strata-leak-%d", os.Getpid()))
+		path := filepath.Join(hierarchy, fmt.Sprintf("strata-leak-%012x", os.Getpid()))
 		if _, err := os.Stat(hierarchy + "/cgroup.procs"); err != nil || os.Mkdir(path, 0o755) != nil {
 			continue
 		}

@@ -125,16 +125,31 @@ func dead(pid int) bool {
 // mounted there is nobody's in particular.
 func mentions(pid int, dir, ourMounts string) bool {
 	for _, name := range []string{"cmdline", "environ"} {
-		if data, err := os.ReadFile(proc(pid, name)); err == nil && bytes.Contains(data, []byte(dir)) {
+		if data, err := os.ReadFile(proc(pid, name)); err == nil && names(data, dir) {
 			return true
 		}
 	}
 	if ns, err := os.Readlink(proc(pid, "ns/mnt")); err == nil && ns != ourMounts {
-		if data, err := os.ReadFile(proc(pid, "mountinfo")); err == nil && bytes.Contains(data, []byte(dir)) {
+		if data, err := os.ReadFile(proc(pid, "mountinfo")); err == nil && names(data, dir) {
 			return true
 		}
 	}
 	return len(openBeneath(pid, dir)) > 0
+}
+
+// names reports whether text has the path dir, or one in it, and not only one
+// that begins with the same letters.
+func names(text []byte, dir string) bool {
+	for {
+		i := bytes.Index(text, []byte(dir))
+		if i < 0 {
+			return false
+		}
+		text = text[i+len(dir):]
+		if len(text) == 0 || bytes.IndexByte([]byte("/\x00\n ,:'\""), text[0]) >= 0 {
+			return true
+		}
+	}
 }
 
 // openBeneath are the files in dir that pid has open or stands in.

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -21,14 +22,18 @@ func mounts(dir string) ([]string, error) {
 	}
 	var found []string
 	for line := range strings.Lines(string(data)) {
-		if strings.Contains(line, dir) {
+		if names([]byte(line), dir) {
 			found = append(found, strings.TrimSpace(line))
 		}
 	}
 	return found, nil
 }
 
-// cgroups are those named after us, and those that a process of dir is in and
+// ownName is a cgroup of a container: our name and an ID, or the beginning of
+// one. Other programs name theirs after us too.
+const ownName = `strata.*[0-9a-f]{12}`
+
+// cgroups are those of containers, and those that a process of dir is in and
 // this one is not.
 func cgroups(dir string) (found []string, err error) {
 	for _, pid := range owned(dir) {
@@ -36,11 +41,12 @@ func cgroups(dir string) (found []string, err error) {
 			found = append(found, describe(pid)+" in "+string(bytes.ReplaceAll(theirs, []byte("\n"), []byte(" "))))
 		}
 	}
+	own := regexp.MustCompile(ownName)
 	err = filepath.WalkDir("/sys/fs/cgroup", func(path string, d fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENODEV) { // removed meanwhile
 			return nil
 		}
-		if err == nil && d.IsDir() && strings.Contains(d.Name(), "strata") {
+		if err == nil && d.IsDir() && own.MatchString(d.Name()) {
 			found = append(found, path)
 		}
 		return err
