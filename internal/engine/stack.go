@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -48,7 +49,20 @@ func (e *Engine) openLayers(layers []oci.Digest) (lowers, error) {
 		}
 		return lowers{dir}, nil
 	}
-	return e.store.Lowers(layers)
+	return e.store.Lowers(newestOnly(layers))
+}
+
+// newestOnly leaves of a layer that stands in a stack more than once, as empty
+// ones do, the newest: it hides and shows the same as both, and the kernel takes
+// no directory twice.
+func newestOnly(layers []oci.Digest) []oci.Digest {
+	var distinct []oci.Digest
+	for i, id := range layers {
+		if !slices.Contains(layers[i+1:], id) {
+			distinct = append(distinct, id)
+		}
+	}
+	return distinct
 }
 
 // mountContainer mounts the root filesystem of a locked container, detached.
