@@ -78,6 +78,10 @@ func sealing() (store.SealOptions, error) {
 }
 
 func (e *Engine) committable(c *container.Container) error {
+	if at := mountedAt(c); at != "" {
+		return fmt.Errorf("commit container %s: it is mounted at %s; unmount it first (strata umount %s)",
+			c.Record.DisplayName(), at, c.Record.DisplayName())
+	}
 	if err := e.settle(c); err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"strata/internal/image"
@@ -42,6 +43,9 @@ func (e *Engine) LayerSize(id oci.Digest) (int64, error) {
 // Tag gives the image called source another name.
 func (e *Engine) Tag(source, target string) error {
 	ref, err := parseName(target)
+	if err == nil && ref.Repository == "" {
+		err = errors.New("the new name is empty")
+	}
 	if err != nil {
 		return err
 	}
@@ -97,8 +101,9 @@ func (e *Engine) namesToRemove(name string, force bool) (image.Image, []oci.Refe
 			continue
 		}
 		names := img.Names
-		if len(found.Names) > 0 {
-			names = found.Names
+		ref, refErr := oci.ParseReference(name)
+		if ref = ref.WithDefaultTag(); refErr == nil && slices.Contains(names, ref) {
+			names = []oci.Reference{ref}
 		} else if len(names) > 1 && !force {
 			return img, nil, fmt.Errorf("remove image %s: it has %d names (%s); name one of them, or use --force",
 				img.ID.Short(), len(names), familiar(names))
@@ -112,6 +117,9 @@ func (e *Engine) namesToRemove(name string, force bool) (image.Image, []oci.Refe
 }
 
 func (e *Engine) unusedUnless(img image.Image, force bool) error {
+	if at := e.hostPath(img.ID.Hex()); isMounted(at) {
+		return fmt.Errorf("remove image %s: it is mounted at %s; unmount it first (strata umount %s)", img.ID.Short(), at, img.ID.Short())
+	}
 	if force {
 		return nil
 	}

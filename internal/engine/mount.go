@@ -29,7 +29,7 @@ func (e *Engine) Mount(name string) (string, error) {
 		return "", fmt.Errorf("mount %s: %w", name, err)
 	}
 	defer c.Close()
-	if at := c.Mounted(); at != "" {
+	if at := mountedAt(c); at != "" {
 		return at, nil
 	}
 	if err := e.settle(c); err != nil {
@@ -78,6 +78,25 @@ func (e *Engine) mountImage(name string, unknown error) (string, error) {
 		return "", fmt.Errorf("mount image %s: %w", name, err)
 	}
 	return path, nil
+}
+
+// mountedAt is where the container is mounted on the host, "" for nowhere. One
+// that somebody took away with umount(8) is mounted no more.
+func mountedAt(c *container.Container) string {
+	at := c.Mounted()
+	if at == "" {
+		return ""
+	}
+	if !isMounted(at) {
+		return ""
+	}
+	return at
+}
+
+// isMounted takes a kernel that cannot tell for one that says yes.
+func isMounted(path string) bool {
+	mounted, err := mount.IsMountPoint(path)
+	return mounted || err != nil && !errors.Is(err, os.ErrNotExist)
 }
 
 func (e *Engine) hostPath(id string) string { return filepath.Join(e.root, "mounts", id) }

@@ -37,7 +37,7 @@ func (e *Engine) Remove(name string, force bool) error {
 
 // Discard removes a locked container.
 func (e *Engine) Discard(c *container.Container) error {
-	if at := c.Mounted(); at != "" {
+	if at := mountedAt(c); at != "" {
 		return fmt.Errorf("container %s is mounted at %s; unmount it first (strata umount %s)",
 			c.Record.DisplayName(), at, c.Record.DisplayName())
 	}

@@ -35,7 +35,7 @@ type Running struct {
 // locked OS thread, with which the container ends. A program that cannot be
 // executed is a *spawn.Error with Exec set.
 func (e *Engine) Start(c *container.Container, streams Streams) (*Running, error) {
-	if at := c.Mounted(); at != "" {
+	if at := mountedAt(c); at != "" {
 		return nil, fmt.Errorf("start container %s: it is mounted at %s; unmount it first (strata umount %s)",
 			c.Record.DisplayName(), at, c.Record.DisplayName())
 	}
