@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -74,6 +75,9 @@ func (e *Engine) record(o CreateOptions) (container.Record, error) {
 		}
 		if err != nil {
 			return r, fmt.Errorf("rootfs %s: %w", o.Rootfs, errors.Unwrap(err))
+		}
+		if info, err := os.Stat(dir); err == nil && !info.IsDir() {
+			return r, fmt.Errorf("rootfs %s: it is not a directory", o.Rootfs)
 		}
 		r.Rootfs = dir
 	}

@@ -40,6 +40,9 @@ func (e *Engine) Import(ctx context.Context, archive io.Reader, o ImportOptions)
 		return image.Image{}, err
 	}
 	l, err := staging.Apply(ctx, archive, store.ApplyOptions{})
+	if err == nil && l.ArchiveSize == 0 {
+		err = errors.New("the archive is empty: not one byte") // whatever should have written it failed
+	}
 	if err != nil {
 		return image.Image{}, errors.Join(e.spaceHint(err), staging.Close())
 	}
