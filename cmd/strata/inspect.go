@@ -4,6 +4,8 @@ package main
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -91,6 +93,24 @@ type graphDriver struct {
 	Data map[string]string
 }
 
+type mountPoint struct {
+	Type        string
+	Source      string
+	Destination string
+	Mode        string // the options that were asked for
+	RW          bool
+}
+
+func mountPoints(mounts []container.Mount) []mountPoint {
+	points := []mountPoint{}
+	for _, m := range mounts {
+		points = append(points, mountPoint{
+			m.Type, m.Source, m.Target, strings.Join(m.Options, ","), !slices.Contains(m.Options, "ro"),
+		})
+	}
+	return points
+}
+
 type inspectedContainer struct {
 	Id          string
 	Created     time.Time
@@ -101,7 +121,7 @@ type inspectedContainer struct {
 	Name        string
 	HostConfig  hostConfig
 	GraphDriver graphDriver
-	Mounts      []container.Mount
+	Mounts      []mountPoint
 	Config      containerConfig
 	Rootfs      string       `json:",omitempty"`
 	Layers      []oci.Digest // the stack, oldest first
@@ -111,7 +131,7 @@ func containerDocument(e *container.Entry) inspectedContainer {
 	r, s := &e.Record, e.State
 	command := append(append([]string{}, r.Config.Entrypoint...), r.Config.Cmd...)
 	d := inspectedContainer{
-		Id: r.ID, Created: r.Created, Image: r.ImageID, Name: "/" + r.DisplayName(), Mounts: r.Host.Mounts,
+		Id: r.ID, Created: r.Created, Image: r.ImageID, Name: "/" + r.DisplayName(), Mounts: mountPoints(r.Host.Mounts),
 		State: containerState{
 			Status: s.Status, Running: s.Status == container.Running, Pid: s.Pid, ExitCode: s.ExitCode,
 			Error: s.Error, StartedAt: s.Started, FinishedAt: s.Finished,

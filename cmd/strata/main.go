@@ -136,6 +136,9 @@ func newRootCommand() *cobra.Command {
 	}
 	root.PersistentFlags().StringVar(&rootFlag, "root", "", "directory of the store (default $STRATA_ROOT or "+engine.DefaultRoot()+")")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		if !c.HasParent() {
+			return usage(fmt.Errorf("%w; see strata --help", err))
+		}
 		return usage(fmt.Errorf("%s: %w; see strata %s --help", c.Name(), err, c.Name()))
 	})
 	root.AddCommand(

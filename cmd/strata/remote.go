@@ -36,7 +36,7 @@ func remoteMain(root, verb string, args []string) int {
 // newImportCommand is there for help and completion; dispatch has handed the
 // verb over before.
 func newImportCommand() *cobra.Command {
-	return &cobra.Command{
+	c := &cobra.Command{
 		Use:                "import [OPTIONS] FILE|DIRECTORY|- [NAME[:TAG]]",
 		Short:              "Make an image of a root filesystem",
 		DisableFlagParsing: true,
@@ -44,4 +44,7 @@ func newImportCommand() *cobra.Command {
 			return &exitError{code: remoteMain(rootFlag, c.Name(), args)}
 		},
 	}
+	c.Flags().StringArrayP("change", "c", nil, "apply a Dockerfile instruction to the image: CMD, ENV, …")
+	c.Flags().StringP("message", "m", "", "what the image is for")
+	return c
 }
