@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"strata/internal/container"
@@ -20,6 +21,19 @@ import (
 // Streams are the standard streams of a foreground process.
 type Streams struct {
 	Stdin, Stdout, Stderr *os.File
+}
+
+// size is that of the terminal that Stdout is, or nil: the program may ask for
+// it at once.
+func (s Streams) size() *specs.Box {
+	if s.Stdout == nil {
+		return nil
+	}
+	size, err := unix.IoctlGetWinsize(int(s.Stdout.Fd()), unix.TIOCGWINSZ)
+	if err != nil {
+		return nil
+	}
+	return &specs.Box{Height: uint(size.Row), Width: uint(size.Col)}
 }
 
 // A Running container is one whose process was started here. Wait must be
@@ -71,7 +85,11 @@ func (e *Engine) startProcess(c *container.Container, streams Streams) (*sandbox
 	if err != nil {
 		return nil, err
 	}
-	plan, err := sandbox.NewPlan(e.spec(&c.Record, u), sandbox.Options{
+	spec := e.spec(&c.Record, u)
+	if spec.Process.Terminal {
+		spec.Process.ConsoleSize = streams.size()
+	}
+	plan, err := sandbox.NewPlan(spec, sandbox.Options{
 		Root: root, MountPoint: e.mountPoint(), Init: c.Record.Host.Init,
 		Stdin: streams.Stdin, Stdout: streams.Stdout, Stderr: streams.Stderr,
 	})
