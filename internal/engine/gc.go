@@ -25,11 +25,11 @@ type Garbage struct {
 // Collect moves what nothing refers to into the trash: a few renames. It waits
 // for commands that are adding a reference.
 func (e *Engine) Collect() (g Garbage, err error) {
-	if g.Containers, err = e.containers.Rubbish(e.trash); err != nil {
-		return g, err
-	}
 	var entries []container.Entry
-	inUse := func() (map[oci.Digest]bool, error) {
+	inUse := func() (map[oci.Digest]bool, error) { // with the lock that whoever makes a container shares
+		if g.Containers, err = e.containers.Rubbish(e.trash); err != nil {
+			return nil, err
+		}
 		if entries, err = e.containers.List(); err != nil {
 			return nil, err
 		}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"strata/internal/container"
 	"strata/internal/linux"
@@ -19,21 +20,62 @@ type tree struct {
 	upper  *os.File
 }
 
-// openTree opens the container called name. The caller closes it.
+// openTree opens the container called name as it is between two commits. The
+// caller closes it.
 func (e *Engine) openTree(name string) (*tree, error) {
+	for {
+		t, err := e.tryTree(name)
+		if t != nil || err != nil {
+			return t, err
+		}
+		if err := e.awaitSeal(name); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// tryTree returns nil for a container whose upperdir is becoming a layer. It
+// looks at the record before and after: the two belong together if it is the
+// same.
+func (e *Engine) tryTree(name string) (*tree, error) {
 	entry, err := e.containers.Entry(name)
+	if err != nil || entry.Record.Sealing != "" {
+		return nil, err
+	}
+	upper, err := linux.OpenDir(filepath.Join(entry.Path, container.UpperName))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, err
 	}
 	lower, err := e.openLowers(&entry.Record)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, upper.Close())
 	}
-	upper, err := linux.OpenDir(filepath.Join(entry.Path, container.UpperName))
+	t := &tree{record: entry.Record, lower: lower, upper: upper}
+	after, err := e.containers.Entry(name)
+	if err != nil || after.Record.Sealing != "" || !slices.Equal(after.Record.Layers, entry.Record.Layers) {
+		return nil, errors.Join(err, t.close())
+	}
+	return t, nil
+}
+
+// awaitSeal waits for the end of a commit, and settles what one that was
+// interrupted has left.
+func (e *Engine) awaitSeal(name string) error {
+	c, err := e.containers.WaitLock(name)
 	if err != nil {
-		return nil, errors.Join(err, lower.close())
+		return err
 	}
-	return &tree{record: entry.Record, lower: lower, upper: upper}, nil
+	err = e.settle(c)
+	if err == nil {
+		var upper *os.File
+		if upper, err = c.OpenUpper(); err == nil {
+			upper.Close()
+		}
+	}
+	return errors.Join(err, c.Close())
 }
 
 func (t *tree) close() error { return errors.Join(t.lower.close(), t.upper.Close()) }
