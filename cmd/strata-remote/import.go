@@ -54,7 +54,7 @@ func importFrom(ctx context.Context, e *engine.Engine, source string, o engine.I
 	if info, err := os.Stat(source); err == nil && info.IsDir() {
 		return e.ImportDir(ctx, source, o)
 	}
-	var file io.ReadCloser = os.Stdin
+	file := os.Stdin
 	if source != "-" {
 		f, err := os.Open(source)
 		if err != nil {
@@ -63,10 +63,25 @@ func importFrom(ctx context.Context, e *engine.Engine, source string, o engine.I
 		file = f
 	}
 	defer file.Close()
-	archive, err := compression.NewReader(file)
+	archive, err := compression.NewReader(cancellable(ctx, file))
 	if err != nil {
 		return image.Image{}, err
 	}
 	defer archive.Close()
 	return e.Import(ctx, archive, o)
+}
+
+// cancellable is file, but a read that waits for a pipe or a terminal ends with
+// ctx.
+func cancellable(ctx context.Context, file *os.File) io.Reader {
+	if info, err := file.Stat(); err == nil && info.Mode().IsRegular() {
+		return file
+	}
+	r, w := io.Pipe()
+	context.AfterFunc(ctx, func() { w.CloseWithError(ctx.Err()) })
+	go func() {
+		_, err := io.CopyBuffer(w, struct{ io.Reader }{file}, make([]byte, 256<<10))
+		w.CloseWithError(err)
+	}()
+	return r
 }
