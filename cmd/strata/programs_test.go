@@ -174,3 +174,6 @@ func finish(ts *script, args []string) {
 		ts.Fatalf("%s: exit code %d, want %s; output %q, errors %q", args[0], code, args[1], p.stdout, p.stderr)
 	}
 }
+
+// regexpReady is what programs in containers say when they are.
+var regexpReady = regexp.MustCompile(`(?m)^ready\r?$`)
