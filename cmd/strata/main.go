@@ -1,5 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
+// What Go does with the cgroup's share of processors, at the start and with a
+// timer later, takes time that a start does not have.
+//
+//go:debug containermaxprocs=0
+//go:debug updatemaxprocs=0
+
 // Command strata runs, inspects and commits containers on overlay filesystems,
 // without a daemon. There is one file for each verb.
 //
@@ -13,7 +19,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -25,8 +30,6 @@ import (
 var version = "0.1.0-dev"
 
 func main() {
-	// A container ends with the thread that started it, so that is this one.
-	runtime.LockOSThread()
 	os.Exit(dispatch(os.Args[1:]))
 }
 

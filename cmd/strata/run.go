@@ -101,12 +101,15 @@ func foreground(e *engine.Engine, c *container.Container, stdin bool) (int, erro
 	if stdin {
 		streams.Stdin = os.Stdin
 	}
-	signals := catchSignals()
+	// From here on a signal is the container's, even if it comes before that runs.
+	if err := spawn.CatchSignals(forwarded...); err != nil {
+		return engine.ExitError, err
+	}
 	running, err := e.Start(c, streams)
 	if err != nil {
 		return engine.ExitCode(err), err
 	}
-	return attach(running, signals, stdin)
+	return attach(running, stdin)
 }
 
 // ended turns the end of a container into ours: its exit code, or a line that

@@ -14,6 +14,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -51,6 +52,7 @@ type Container struct {
 	dir    *os.File
 	path   string
 	lock   *durable.Lock
+	lease  io.Closer
 }
 
 // NewID returns 64 hexadecimal digits, as Docker has them. It asks the kernel
@@ -68,30 +70,29 @@ func NewID() string {
 }
 
 // Create makes a container with an empty upperdir from r and returns it
-// locked. Its record survives a power failure unless r.AutoRemove is set. A
-// name that is taken is a *NameError.
-func (c *Containers) Create(r Record) (_ *Container, err error) {
+// locked. A name that is taken is a *NameError.
+//
+// Its record is on disk and survives a power failure, unless r.AutoRemove is
+// set: then it is not written before Publish, because most such containers are
+// gone in a moment and their directory is rubbish either way. The lease is what
+// keeps the layers that r refers to from being collected until they are
+// referred to on disk; then, or with the container, it is closed.
+func (c *Containers) Create(r Record, lease io.Closer) (_ *Container, err error) {
 	r.Version = formatVersion
 	path := filepath.Join(c.dir, r.ID)
 	if err := unix.Mkdir(path, 0o700); err != nil {
-		return nil, &os.PathError{Op: "mkdir", Path: path, Err: err}
+		return nil, errors.Join(&os.PathError{Op: "mkdir", Path: path, Err: err}, lease.Close())
 	}
-	defer func() {
-		if err != nil {
-			os.RemoveAll(path)
-		}
-	}()
 	container, err := c.open(path, durable.TryExclusive)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, os.RemoveAll(path), lease.Close())
 	}
-	container.Record = r
+	container.Record, container.lease = r, lease
 	if err = container.fill(); err == nil {
 		err = c.take(r)
 	}
 	if err != nil {
-		container.Close()
-		return nil, err
+		return nil, errors.Join(err, os.RemoveAll(path), container.Close())
 	}
 	return container, nil
 }
@@ -117,7 +118,29 @@ func (c *Container) fill() error {
 			return &os.PathError{Op: "mkdir", Path: filepath.Join(c.path, name), Err: err}
 		}
 	}
-	return c.writeRecord()
+	if c.Record.AutoRemove {
+		return nil
+	}
+	return c.Publish()
+}
+
+// Publish writes the record, where Create has not, and closes the lease.
+func (c *Container) Publish() error {
+	if c.lease == nil {
+		return nil
+	}
+	if err := c.writeRecord(); err != nil {
+		return err
+	}
+	return c.closeLease()
+}
+
+func (c *Container) closeLease() error {
+	lease := c.lease
+	if c.lease = nil; lease == nil {
+		return nil
+	}
+	return lease.Close()
 }
 
 func (c *Container) writeRecord() error {
@@ -177,7 +200,7 @@ func (c *Container) Close() error {
 	if c.lock == nil {
 		return nil
 	}
-	err := c.lock.Close()
+	err := errors.Join(c.lock.Close(), c.closeLease())
 	c.lock = nil
 	return err
 }

@@ -199,11 +199,12 @@ func (e *Engine) commitTime(config oci.ImageConfig, l store.Layer) (*time.Time, 
 // commitRunning copies the upperdir of a container that is running, and seals
 // the copy. What the container writes meanwhile may be in it or not.
 func (e *Engine) commitRunning(ctx context.Context, name string, ref oci.Reference, o CommitOptions, seal store.SealOptions) (img image.Image, err error) {
-	entry, err := e.containers.Entry(name)
+	t, err := e.openTree(name)
 	if err != nil {
 		return img, err
 	}
-	r := entry.Record
+	defer t.close()
+	r := t.record
 	if err := e.hasImage(&r); err != nil {
 		return img, err
 	}
@@ -212,7 +213,7 @@ func (e *Engine) commitRunning(ctx context.Context, name string, ref oci.Referen
 		return img, err
 	}
 	err = e.shared(func() error {
-		l, err := e.sealCopy(ctx, &r, entry.Path, seal)
+		l, err := e.sealCopy(ctx, &r, t.upper, seal)
 		if err != nil {
 			return err
 		}
@@ -227,17 +228,12 @@ func (e *Engine) commitRunning(ctx context.Context, name string, ref oci.Referen
 
 const copyName = "copy"
 
-func (e *Engine) sealCopy(ctx context.Context, r *container.Record, path string, o store.SealOptions) (l store.Layer, err error) {
+func (e *Engine) sealCopy(ctx context.Context, r *container.Record, upper *os.File, o store.SealOptions) (l store.Layer, err error) {
 	staging, err := e.store.Stage()
 	if err != nil {
 		return l, err
 	}
 	defer func() { err = errors.Join(err, staging.Close()) }()
-	upper, err := linux.OpenDir(path + "/" + container.UpperName)
-	if err != nil {
-		return l, err
-	}
-	defer upper.Close()
 	parent := staging.Dir()
 	if err := e.copyTree(ctx, upper, parent); err != nil {
 		return l, err

@@ -38,20 +38,28 @@ func (e *Engine) Create(o CreateOptions) (c *container.Container, err error) {
 	if err != nil {
 		return nil, err
 	}
-	err = e.shared(func() error {
-		if o.Rootfs == "" {
-			if err := e.useImage(&r, o.Image); err != nil {
-				return err
-			}
+	lease, err := e.store.Share()
+	if err != nil {
+		return nil, err
+	}
+	if err := e.complete(&r, o); err != nil {
+		return nil, errors.Join(err, lease.Close())
+	}
+	return e.containers.Create(r, lease)
+}
+
+// complete fills in what comes from the image. The caller holds the shared lock.
+func (e *Engine) complete(r *container.Record, o CreateOptions) error {
+	if o.Rootfs == "" {
+		if err := e.useImage(r, o.Image); err != nil {
+			return err
 		}
-		configure(&r.Config, o)
-		if len(r.Config.Entrypoint)+len(r.Config.Cmd) == 0 {
-			return errors.New("no command given, and the image has none; name one after the image")
-		}
-		c, err = e.containers.Create(r)
-		return err
-	})
-	return c, err
+	}
+	configure(&r.Config, o)
+	if len(r.Config.Entrypoint)+len(r.Config.Cmd) == 0 {
+		return errors.New("no command given, and the image has none; name one after the image")
+	}
+	return nil
 }
 
 // record is what of the container does not depend on the image.

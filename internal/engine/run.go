@@ -16,6 +16,7 @@ import (
 	"strata/internal/container"
 	"strata/internal/oci"
 	"strata/internal/sandbox"
+	"strata/internal/spawn"
 )
 
 // Streams are the standard streams of a foreground process.
@@ -39,14 +40,13 @@ func (s Streams) size() *specs.Box {
 // A Running container is one whose process was started here. Wait must be
 // called.
 type Running struct {
-	engine    *Engine
 	container *container.Container
 	process   *sandbox.Process
-	state     container.State
+	started   time.Time
 }
 
-// Start starts a locked container in the foreground. It must be called on a
-// locked OS thread, with which the container ends. A program that cannot be
+// Start starts a locked container in the foreground; it ends when we do. A
+// program that cannot be
 // executed is a *spawn.Error with Exec set.
 func (e *Engine) Start(c *container.Container, streams Streams) (*Running, error) {
 	if at := mountedAt(c); at != "" {
@@ -60,8 +60,7 @@ func (e *Engine) Start(c *container.Container, streams Streams) (*Running, error
 	if err != nil {
 		return nil, errors.Join(err, e.failed(c, err))
 	}
-	state := container.NewRunning(process.Pid, time.Now().UTC())
-	return &Running{engine: e, container: c, process: process, state: state}, c.SetState(state)
+	return &Running{container: c, process: process, started: time.Now().UTC()}, nil
 }
 
 // failed notes that a container could not be started.
@@ -105,19 +104,22 @@ func (e *Engine) mountPoint() string { return filepath.Join(e.root, "empty") }
 // Terminal is the controlling side of the container's terminal, or nil.
 func (r *Running) Terminal() *os.File { return r.process.Terminal }
 
-// Signal sends s to the container's first process. One that has ended is no
-// error.
-func (r *Running) Signal(s unix.Signal) error {
-	err := r.process.Signal(s)
-	if err == unix.ESRCH {
-		return nil
-	}
-	return err
-}
+// ForwardSignals sends the container's first process the signals that were
+// caught with spawn.CatchSignals, and those that will be until Wait returns.
+func (r *Running) ForwardSignals() { spawn.ForwardSignals(r.process.Process) }
+
+// short is how long a container may run before it is written down that it
+// does: until then others see that it is locked, and most that are removed at
+// their end never need a file.
+const short = 10 * time.Millisecond
 
 // Wait waits for the container's end and returns its exit code, 128 and the
 // number for a signal. The container stays locked.
 func (r *Running) Wait() (int, error) {
+	var noteErr error
+	if !r.process.EndsWithin(short) {
+		noteErr = r.note()
+	}
 	status, err := r.process.Wait()
 	if err != nil {
 		return 0, err
@@ -126,12 +128,19 @@ func (r *Running) Wait() (int, error) {
 	if status.Signaled() {
 		code = 128 + int(status.Signal())
 	}
-	err = r.process.Pidfd.Close()
+	spawn.StopForwarding()
+	err = errors.Join(noteErr, r.process.Pidfd.Close())
 	if r.container.Record.AutoRemove {
 		return code, err
 	}
-	r.state.Status, r.state.Finished, r.state.ExitCode, r.state.Pid = container.Exited, time.Now().UTC(), code, 0
-	return code, errors.Join(err, r.container.SetState(r.state))
+	return code, errors.Join(err, r.container.SetState(container.State{
+		Status: container.Exited, Started: r.started, Finished: time.Now().UTC(), ExitCode: code,
+	}))
+}
+
+// note writes down that the container runs.
+func (r *Running) note() error {
+	return errors.Join(r.container.SetState(container.NewRunning(r.process.Pid, r.started)), r.container.Publish())
 }
 
 // Explain writes the shell commands that would start a container made with o,
@@ -141,12 +150,9 @@ func (e *Engine) Explain(o CreateOptions, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if o.Rootfs == "" {
-		if err := e.shared(func() error { return e.useImage(&r, o.Image) }); err != nil {
-			return err
-		}
+	if err := e.shared(func() error { return e.complete(&r, o) }); err != nil {
+		return err
 	}
-	configure(&r.Config, o)
 	u, err := e.lookupUserBelow(&r)
 	if err != nil {
 		return err

@@ -33,26 +33,29 @@ var deviceLinks = [][2]string{
 }
 
 func deviceSteps() []step {
-	var names, links []string
+	return []step{
+		{lines: shellDevices, prepare: (*preparation).devices},
+		{lines: shellDeviceLinks, prepare: (*preparation).deviceLinks},
+	}
+}
+
+func shellDevices() []Line {
+	var names []string
 	for _, d := range devices {
 		names = append(names, d.name)
 	}
+	return []Line{{
+		"for d in " + strings.Join(names, " ") + "; do : > dev/$d; mount --bind /dev/$d dev/$d; done",
+		"the six harmless devices",
+	}}
+}
+
+func shellDeviceLinks() []Line {
+	var links []string
 	for _, l := range deviceLinks {
 		links = append(links, "ln -s "+l[1]+" dev/"+l[0])
 	}
-	return []step{
-		{
-			lines: []Line{{
-				"for d in " + strings.Join(names, " ") + "; do : > dev/$d; mount --bind /dev/$d dev/$d; done",
-				"the six harmless devices",
-			}},
-			prepare: (*preparation).devices,
-		},
-		{
-			lines:   []Line{{strings.Join(links, "; "), "names that programs expect"}},
-			prepare: (*preparation).deviceLinks,
-		},
-	}
+	return []Line{{strings.Join(links, "; "), "names that programs expect"}}
 }
 
 func (p *preparation) dev() *os.File { return p.mounts[len(p.mounts)-1].root }
@@ -103,7 +106,7 @@ func (p *preparation) deviceLinks() error {
 // last, and puts it on /dev/console.
 func consoleStep(process *specs.Process) step {
 	return step{
-		lines: []Line{{": a terminal from dev/pts becomes standard input, output and error", "the host's terminal stays outside"}},
+		lines: line(": a terminal from dev/pts becomes standard input, output and error", "the host's terminal stays outside"),
 		prepare: func(prep *preparation) error {
 			pts := prep.mounts[len(prep.mounts)-1].root
 			if err := prep.openTerminal(pts, process.ConsoleSize); err != nil {

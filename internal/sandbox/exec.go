@@ -58,7 +58,13 @@ func (p *preparation) dup(fd, number int) {
 // execStep ends the list: nothing but the three streams goes on into the
 // program.
 func execStep(p *Plan) step {
-	process := p.spec.Process
+	return step{
+		lines:   func() []Line { return []Line{shellExec(p.spec.Process, p.options.Init)} },
+		prepare: func(prep *preparation) error { return prep.exec(p.spec.Process, p.options.Init) },
+	}
+}
+
+func shellExec(process *specs.Process, withInit bool) Line {
 	command := setpriv(process) + " env -i"
 	for _, v := range process.Env {
 		command += " " + Quote(v)
@@ -67,13 +73,10 @@ func execStep(p *Plan) step {
 		command += " " + Quote(a)
 	}
 	why := "fewer capabilities, no way to more, only its own variables"
-	if p.options.Init {
+	if withInit {
 		why += "; with a process 1 that reaps and forwards signals"
 	}
-	return step{
-		lines:   []Line{{"exec 3<&- " + command, why}},
-		prepare: func(prep *preparation) error { return prep.exec(process, p.options.Init) },
-	}
+	return Line{"exec 3<&- " + command, why}
 }
 
 func (p *preparation) exec(process *specs.Process, withInit bool) error {

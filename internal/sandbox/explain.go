@@ -13,7 +13,10 @@ import (
 // pivot_root there are only the image's own programs.
 func (p *Plan) Explain(w io.Writer) error {
 	for _, s := range p.steps {
-		for _, l := range s.lines {
+		if s.lines == nil {
+			continue
+		}
+		for _, l := range s.lines() {
 			if err := l.write(w); err != nil {
 				return err
 			}

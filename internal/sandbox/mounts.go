@@ -71,7 +71,7 @@ func whyOf(m specs.Mount) string {
 // mounts it, so the child does.
 func namespaceStep(m specs.Mount, o mountOptions) step {
 	return step{
-		lines: shellMount(m, whyOf(m)),
+		lines: func() []Line { return shellMount(m, whyOf(m)) },
 		prepare: func(prep *preparation) error {
 			target, err := prep.directory(m.Destination)
 			if err != nil {
@@ -87,7 +87,7 @@ func namespaceStep(m specs.Mount, o mountOptions) step {
 // detachedStep is a filesystem that can be made before the child exists.
 func detachedStep(m specs.Mount, o mountOptions) step {
 	return step{
-		lines: shellMount(m, whyOf(m)),
+		lines: func() []Line { return shellMount(m, whyOf(m)) },
 		prepare: func(prep *preparation) error {
 			f, err := mount.New(m.Type, o.fsOptions(m.Source), int(o.attr))
 			if err != nil {
@@ -121,6 +121,13 @@ func (p *preparation) put(m, target *os.File, dest string) {
 
 // bindStep shows a file or directory of the host inside.
 func bindStep(m specs.Mount, o mountOptions) step {
+	return step{
+		lines:   func() []Line { return shellBind(m, o) },
+		prepare: func(prep *preparation) error { return prep.bind(m, o) },
+	}
+}
+
+func shellBind(m specs.Mount, o mountOptions) []Line {
 	at := Quote("." + m.Destination)
 	options := "bind"
 	if o.recursive {
@@ -133,7 +140,7 @@ func bindStep(m specs.Mount, o mountOptions) step {
 	if o.attr != 0 {
 		lines = append(lines, Line{fmt.Sprintf("mount -o remount,bind,%s %s", attrNames(o.attr), at), "and not more than that"})
 	}
-	return step{lines: lines, prepare: func(prep *preparation) error { return prep.bind(m, o) }}
+	return lines
 }
 
 func (p *preparation) bind(m specs.Mount, o mountOptions) error {

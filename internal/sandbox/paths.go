@@ -3,10 +3,10 @@
 package sandbox
 
 import (
-	"os"
-
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"strata/internal/linux"
 )
 
 // pathSteps mask and protect parts of the kernel's filesystems. check has held
@@ -16,48 +16,41 @@ import (
 func pathSteps(s *specs.Spec) []step {
 	var steps []step
 	for _, path := range s.Linux.ReadonlyPaths {
-		if exists(s, path) {
+		if mode(s, path) != 0 {
 			steps = append(steps, readonlyStep("."+path))
 		}
 	}
 	emptyDir := ""
 	for _, path := range s.Linux.MaskedPaths {
-		info, err := os.Stat(path)
-		if err != nil || !exists(s, path) {
-			continue
-		}
-		if !info.IsDir() {
+		switch m := mode(s, path); {
+		case m == 0:
+		case m&unix.S_IFMT != unix.S_IFDIR:
 			steps = append(steps, bindOver("./dev/null", "."+path, "nothing to read there"))
-			continue
-		}
-		if emptyDir == "" {
+		case emptyDir == "":
 			emptyDir = "." + path
 			steps = append(steps, emptyStep(emptyDir))
-			continue
+		default:
+			steps = append(steps, bindOver(emptyDir, "."+path, "the same empty directory"))
 		}
-		steps = append(steps, bindOver(emptyDir, "."+path, "the same empty directory"))
 	}
 	return steps
 }
 
-// exists reports whether path will be there: its filesystem is mounted, and
-// this kernel has it.
-func exists(s *specs.Spec, path string) bool {
-	_, err := os.Lstat(path)
+// mode is the file mode of what will be at path, zero when nothing will: its
+// filesystem is not mounted, or this kernel does not have it.
+func mode(s *specs.Spec, path string) uint32 {
 	for _, m := range s.Mounts {
 		if beneath(path, m.Destination) {
-			return err == nil
+			st, _ := linux.Lstat(unix.AT_FDCWD, path)
+			return st.Mode
 		}
 	}
-	return false
+	return 0
 }
 
 func readonlyStep(path string) step {
 	return step{
-		lines: []Line{{
-			"mount --bind " + path + " " + path + "; mount -o remount,bind,ro " + path,
-			"settings of the kernel that all share",
-		}},
+		lines: line("mount --bind "+path+" "+path+"; mount -o remount,bind,ro "+path, "settings of the kernel that all share"),
 		prepare: func(p *preparation) error {
 			at := p.list.String(path)
 			p.call("bind "+path, unix.SYS_MOUNT, at, at, 0, unix.MS_BIND|unix.MS_REC)
@@ -72,7 +65,7 @@ const remountReadonly = unix.MS_BIND | unix.MS_REMOUNT | unix.MS_RDONLY | unix.M
 
 func bindOver(source, path, why string) step {
 	return step{
-		lines: []Line{{"mount --bind " + source + " " + path, why}},
+		lines: line("mount --bind "+source+" "+path, why),
 		prepare: func(p *preparation) error {
 			p.call("mask "+path, unix.SYS_MOUNT, p.list.String(source), p.list.String(path), 0, unix.MS_BIND)
 			return nil
@@ -82,7 +75,7 @@ func bindOver(source, path, why string) step {
 
 func emptyStep(path string) step {
 	return step{
-		lines: []Line{{"mount -t tmpfs -o ro,nr_inodes=1 tmpfs " + path, "an empty directory in its place"}},
+		lines: line("mount -t tmpfs -o ro,nr_inodes=1 tmpfs "+path, "an empty directory in its place"),
 		prepare: func(p *preparation) error {
 			kind := p.list.String("tmpfs")
 			p.call("mask "+path, unix.SYS_MOUNT, kind, p.list.String(path), kind, unix.MS_RDONLY, p.list.String("nr_inodes=1"))

@@ -13,10 +13,12 @@ import (
 // rootSteps begin the child and attach the root filesystem where only it sees it.
 func rootSteps(p *Plan) []step {
 	begin := step{
-		lines: []Line{{
-			"unshare --fork --kill-child --propagation private" + unshareOptions(p.spec) + " sh -e /dev/fd/3 3<<'SANDBOX'",
-			"new namespaces; what is mounted in them, the host never sees",
-		}},
+		lines: func() []Line {
+			return []Line{{
+				"unshare --fork --kill-child --propagation private" + unshareOptions(p.spec) + " sh -e /dev/fd/3 3<<'SANDBOX'",
+				"new namespaces; what is mounted in them, the host never sees",
+			}}
+		},
 		prepare: func(prep *preparation) error {
 			l := &prep.list
 			prep.call("die with the parent", unix.SYS_PRCTL, unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL))
@@ -25,7 +27,7 @@ func rootSteps(p *Plan) []step {
 		},
 	}
 	attach := step{
-		lines: append(p.options.RootShell, Line{`cd "$root"`, "the root to be"}),
+		lines: func() []Line { return append(p.options.RootShell, Line{`cd "$root"`, "the root to be"}) },
 		prepare: func(prep *preparation) error {
 			l := &prep.list
 			prep.call("attach the root filesystem", unix.SYS_MOVE_MOUNT,
@@ -44,17 +46,19 @@ func enterSteps(p *Plan) []step {
 	steps := hostSteps(p.spec)
 	if p.spec.Root != nil && p.spec.Root.Readonly {
 		steps = append(steps, step{
-			lines: []Line{{`mount -o remount,bind,ro .`, "nothing in the root can be written"}},
+			lines: line(`mount -o remount,bind,ro .`, "nothing in the root can be written"),
 			prepare: func(prep *preparation) error {
 				return mount.SetAttr(prep.root, unix.MOUNT_ATTR_RDONLY, 0, false)
 			},
 		})
 	}
 	return append(steps, step{
-		lines: []Line{
-			{"pivot_root . .", "the two roots change places; the old one lies over the new"},
-			{"umount -l .", "and is taken away: no path leads out any more"},
-			{"cd " + Quote(p.spec.Process.Cwd), "where the program starts"},
+		lines: func() []Line {
+			return []Line{
+				{"pivot_root . .", "the two roots change places; the old one lies over the new"},
+				{"umount -l .", "and is taken away: no path leads out any more"},
+				{"cd " + Quote(p.spec.Process.Cwd), "where the program starts"},
+			}
 		},
 		prepare: func(prep *preparation) error { return prep.enter(p.spec.Process.Cwd) },
 	})
@@ -82,7 +86,7 @@ func hostSteps(s *specs.Spec) []step {
 	var steps []step
 	if name := s.Hostname; name != "" {
 		steps = append(steps, step{
-			lines: []Line{{"hostname " + Quote(name), "in the uts namespace only"}},
+			lines: line("hostname "+Quote(name), "in the uts namespace only"),
 			prepare: func(prep *preparation) error {
 				prep.call("set hostname", unix.SYS_SETHOSTNAME, prep.list.String(name), uintptr(len(name)))
 				return nil
@@ -91,7 +95,7 @@ func hostSteps(s *specs.Spec) []step {
 	}
 	if hasNamespace(s, specs.NetworkNamespace) {
 		steps = append(steps, step{
-			lines:   []Line{{"ip link set lo up", "the only interface of the new network namespace"}},
+			lines:   line("ip link set lo up", "the only interface of the new network namespace"),
 			prepare: loopbackUp,
 		})
 	}

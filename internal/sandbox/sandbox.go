@@ -51,11 +51,16 @@ type Plan struct {
 	steps   []step
 }
 
-// step is one thing done on the way to the program: shown as lines, done by
-// prepare, which may act at once or add calls to the list of the child.
+// step is one thing done on the way to the program: shown as lines, which are
+// made only when they are wanted, and done by prepare, which may act at once or
+// add calls to the list of the child.
 type step struct {
-	lines   []Line
+	lines   func() []Line
 	prepare func(*preparation) error
+}
+
+func line(command, why string) func() []Line {
+	return func() []Line { return []Line{{command, why}} }
 }
 
 // A Process is the first process of a running sandbox.
@@ -86,8 +91,11 @@ func NewPlan(spec *specs.Spec, options Options) (*Plan, error) {
 func (p *Plan) add(steps ...step) { p.steps = append(p.steps, steps...) }
 
 // Start carries the plan out and returns when the program has been executed.
-// A program that could not be is a *spawn.Error with Exec set. The child ends
-// with the calling thread, so lock that thread: runtime.LockOSThread.
+// A program that could not be is a *spawn.Error with Exec set.
+//
+// The child ends with the thread that started it (prctl(2), PR_SET_PDEATHSIG).
+// Go parks threads and does not end them, but for that of a goroutine which ends
+// while locked to it (runtime.LockOSThread): do not start a sandbox from one.
 func (p *Plan) Start() (_ *Process, err error) {
 	prep := &preparation{root: p.options.Root}
 	defer func() { err = errors.Join(err, prep.close()) }()

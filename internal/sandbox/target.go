@@ -24,6 +24,9 @@ func (p *preparation) target(dest string, directory bool) (*os.File, error) {
 	}
 	root := int(base.root.Fd())
 	fd, err := linux.OpenBeneath(root, rel, unix.O_PATH, 0)
+	if err == unix.ENOENT && !strings.Contains(rel, "/") && makeEntry(root, rel, directory) == nil {
+		fd, err = linux.OpenBeneath(root, rel, unix.O_PATH, 0)
+	}
 	plain := err == nil
 	if !plain {
 		fd, err = openOrMake(root, rel, directory)
@@ -44,12 +47,12 @@ func (p *preparation) target(dest string, directory bool) (*os.File, error) {
 // plainTarget is target for a directory that is later named by its path, so it
 // may not be reached through a link (CVE-2019-19921).
 func (p *preparation) plainTarget(dest string) (*os.File, error) {
-	fd, err := linux.OpenBeneath(int(p.root.Fd()), strings.TrimPrefix(path.Clean(dest), "/"), unix.O_PATH, 0)
-	if err == unix.ELOOP {
+	fd, err := linux.OpenBeneath(int(p.root.Fd()), strings.TrimPrefix(path.Clean(dest), "/"), unix.O_PATH|unix.O_DIRECTORY, 0)
+	switch err {
+	case nil:
+		return p.keep(os.NewFile(uintptr(fd), dest)), nil
+	case unix.ELOOP:
 		return nil, fmt.Errorf("mount on %s: it is a symbolic link in the image", dest)
-	}
-	if err == nil {
-		unix.Close(fd)
 	}
 	return p.target(dest, true)
 }

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -129,7 +130,7 @@ func (e *Error) Unwrap() error { return e.Errno }
 //
 // The child begins with every signal blocked and at its default action; the
 // list unblocks them before it executes. It may be used once. A call that sets the parent-death signal binds the
-// child to the calling thread: lock it with runtime.LockOSThread.
+// child to the calling thread.
 func Start(l *List, o Options) (*Process, error) {
 	pidfd := int32(-1)
 	r := newRequest(l, o, &pidfd)
@@ -168,6 +169,20 @@ func (p *Process) Wait() (unix.WaitStatus, error) {
 			continue
 		}
 		return status, os.NewSyscallError("wait4", err)
+	}
+}
+
+// EndsWithin reports whether the child ends before the time is over. It does
+// not reap it.
+func (p *Process) EndsWithin(d time.Duration) bool {
+	fds := []unix.PollFd{{Fd: int32(p.Pidfd.Fd()), Events: unix.POLLIN}}
+	deadline := time.Now().Add(d)
+	for {
+		left := unix.NsecToTimespec(max(0, int64(time.Until(deadline))))
+		n, err := unix.Ppoll(fds, &left, nil)
+		if err != unix.EINTR {
+			return n > 0
+		}
 	}
 }
 
