@@ -94,12 +94,14 @@ func (e *Engine) record(o CreateOptions) (container.Record, error) {
 
 // useImage makes the container one of the image called name.
 func (e *Engine) useImage(r *container.Record, name string) error {
-	img, err := e.resolve(name)
-	if err != nil {
-		return err
+	img, err := e.images.Start(name)
+	if IsUnknownImage(err) && isMini(name) {
+		if _, err = e.installMini(); err == nil {
+			img, err = e.images.Start(name)
+		}
 	}
-	r.ImageID, r.Manifest, r.Layers, r.Config = img.ID, img.Manifest, img.Layers, img.Config.Config
-	return nil
+	r.ImageID, r.Manifest, r.Layers, r.Config = img.ID, img.Manifest, img.Layers, img.Config
+	return err
 }
 
 // resolve finds an image, and makes the embedded one at its first use. The

@@ -110,7 +110,7 @@ func (i *Images) Sweep(keep map[oci.Digest]bool) (swept Swept, err error) {
 	if err != nil {
 		return swept, fmt.Errorf("sweep images: %w", err)
 	}
-	for _, name := range []string{blobDir, nameDir} {
+	for _, name := range []string{blobDir, nameDir, startDir} {
 		if err := i.sweepDir(name, used, &swept); err != nil {
 			return swept, fmt.Errorf("sweep images: %w", err)
 		}
@@ -165,8 +165,10 @@ func (i *Images) sweepDir(name string, used map[string]bool, swept *Swept) error
 		if err != nil {
 			return &os.PathError{Op: "remove", Path: dir.Name() + "/" + e.Name, Err: err}
 		}
-		swept.Blobs++
-		swept.Bytes += st.Size
+		if name != startDir { // those come back when they are needed
+			swept.Blobs++
+			swept.Bytes += st.Size
+		}
 	}
 	return durable.Sync(dir)
 }

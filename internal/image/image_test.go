@@ -23,7 +23,7 @@ import (
 func newImages(t testing.TB) (*image.Images, string) {
 	t.Helper()
 	root := t.TempDir()
-	for _, name := range []string{"blobs/sha256", "names"} {
+	for _, name := range []string{"blobs/sha256", "names", "starts"} {
 		if err := os.MkdirAll(filepath.Join(root, name), 0o700); err != nil {
 			t.Fatal(err)
 		}

@@ -18,6 +18,7 @@ import (
 
 const (
 	nameDir       = "names"
+	startDir      = "starts"
 	recordVersion = 1
 	maxRecord     = 4 << 10 // a reference has at most 255+128+71 bytes and a domain
 )

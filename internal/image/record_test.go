@@ -155,7 +155,7 @@ func TestPowerFailure(t *testing.T) {
 	run("mkfs.ext4", "-q", disk)
 	run("mount", "-o", "loop", disk, dir)
 	defer func() { want(t, "unmount", unix.Unmount(dir, 0), nil) }()
-	for _, name := range []string{"blobs/sha256", "names"} {
+	for _, name := range []string{"blobs/sha256", "names", "starts"} {
 		want(t, "mkdir", os.MkdirAll(filepath.Join(dir, name), 0o700), nil)
 	}
 	unix.Sync()

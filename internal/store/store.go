@@ -45,7 +45,7 @@ const (
 // directories are made with the store, parents first.
 func directories() []string {
 	return []string{
-		layerDir, "images", "images/blobs", "images/blobs/sha256", "images/names",
+		layerDir, "images", "images/blobs", "images/blobs/sha256", "images/names", "images/starts",
 		"containers", "names", stagingDir, trashDir, "mounts", "empty",
 	}
 }
