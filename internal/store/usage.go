@@ -47,7 +47,8 @@ func (s *Store) Usage(id oci.Digest) (Usage, error) {
 	if st, err := linux.Lstat(s.fd(), pathOf(id)+"/"+archiveName); err == nil {
 		u.Allocated += st.Blocks * 512
 	}
-	return u, s.keepUsage(id, u)
+	s.keepUsage(id, u) // a full disk, on which this is asked, is no reason not to answer
+	return u, nil
 }
 
 // knownUsage reads what an earlier Usage kept. A record that cannot be read is
