@@ -377,7 +377,9 @@ func TestRenewUpper(t *testing.T) {
 	if err := c.RenewUpper(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.OpenUpper(); err != nil {
-		t.Error(err)
+	upper, err := c.OpenUpper()
+	if err != nil {
+		t.Fatal(err)
 	}
+	upper.Close()
 }
