@@ -55,24 +55,24 @@ func (e *Engine) trash(path string) error {
 }
 
 // killAndLock ends a running container by its process and waits until whoever
-// ran it has let it go. One that is about to start has no process yet.
+// ran it has let it go. One that has just begun to run is not noted yet.
 func (e *Engine) killAndLock(name string) (*container.Container, error) {
 	for {
-		entry, err := e.containers.Entry(name)
-		if err != nil {
-			return nil, err
-		}
-		if entry.State.Alive() {
-			if err := unix.Kill(entry.State.Pid, unix.SIGKILL); err != nil && err != unix.ESRCH {
-				return nil, os.NewSyscallError("kill", err)
-			}
-			return e.containers.WaitLock(name)
-		}
 		c, err := e.containers.Lock(name)
 		var busy *container.BusyError
 		if !errors.As(err, &busy) {
 			return c, err
 		}
-		time.Sleep(10 * time.Millisecond)
+		entry, err := e.containers.Entry(name)
+		if err != nil && !IsUnknownContainer(err) {
+			return nil, err
+		}
+		if err == nil && entry.State.Alive() {
+			if err := unix.Kill(entry.State.Pid, unix.SIGKILL); err != nil && err != unix.ESRCH {
+				return nil, os.NewSyscallError("kill", err)
+			}
+			return e.containers.WaitLock(name)
+		}
+		time.Sleep(short)
 	}
 }
