@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -23,6 +24,7 @@ type script = testscript.TestScript
 //
 //	exits CODE PROGRAM…     run a program, which ends with that exit code
 //	fails CODE ARGUMENT…    run strata, which fails with that code, one line and no output
+//	eventually PATTERN PROGRAM…  run a program until its output has the pattern
 //	capture NAME            put the last output, without its newline, into a variable
 //	json PATH… OP VALUE     compare something in the last output, which is JSON
 //	clean                   nothing half-done is in the store
@@ -34,7 +36,7 @@ type script = testscript.TestScript
 //	finish NAME CODE        wait until it ends with that exit code
 func scriptCommands() map[string]func(*script, bool, []string) {
 	commands := map[string]func(*script, []string){
-		"exits": exits, "fails": fails, "capture": capture, "json": jsonCommand, "clean": clean, "works": works,
+		"exits": exits, "fails": fails, "eventually": eventually, "capture": capture, "json": jsonCommand, "clean": clean, "works": works,
 		"sametree": sameTree, "start": startProgram, "until": until, "signal": signalProgram, "finish": finish,
 	}
 	adapted := map[string]func(*script, bool, []string){}
@@ -75,6 +77,19 @@ func fails(ts *script, args []string) {
 	}
 	if problem := notOneLine(ts.ReadFile("stderr")); problem != "" {
 		ts.Fatalf("%s", problem)
+	}
+}
+
+// eventually is for what another program does soon.
+func eventually(ts *script, args []string) {
+	pattern, deadline := regexp.MustCompile("(?m)"+args[0]), time.Now().Add(patience)
+	for {
+		if err := ts.Exec(args[1], args[2:]...); err == nil && pattern.MatchString(ts.ReadFile("stdout")) {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("no output with %q", args[0])
+		}
 	}
 }
 

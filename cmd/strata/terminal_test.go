@@ -116,14 +116,14 @@ func TestTerminalSize(t *testing.T) {
 	p := newPlace(t)
 	p.must("import", os.Getenv(rootfsEnv), "bb")
 	term := newTerminal(t, 33, 77)
-	run := term.run(p, "run", "--rm", "-it", "bb", "sh", "-c", `stty size; tty; test -t 0 -a -t 1 -a -t 2 && echo all three; trap "stty size" WINCH; `+forever)
+	run := term.run(p, "run", "--rm", "-it", "--name", "killed", "bb", "sh", "-c", `stty size; tty; test -t 0 -a -t 1 -a -t 2 && echo all three; trap "stty size" WINCH; `+forever)
 	term.await(`^33 77\r$`)
 	term.await(`^/dev/pts/0\r$`)
 	term.await(`^all three\r$`)
 	term.await(`^ready\r$`)
 	term.resize(44, 111) // the kernel tells strata by SIGWINCH
 	term.await(`^44 111\r$`)
-	p.must("rm", "-f", p.must("ps", "-q"))
+	p.must("rm", "-f", "killed")
 	ends(t, run, 137)
 }
 
@@ -143,7 +143,7 @@ func TestTerminalMode(t *testing.T) {
 		{"is interrupted", `trap "echo int; exit 4" INT; ` + forever, func(p *place, term *terminal, run *program) { term.typed("\x03") }, 4},
 		{"quits", `trap "echo quit; exit 5" QUIT; ` + forever, func(p *place, term *terminal, run *program) { term.typed("\x1c") }, 5},
 		{"ends by end of file", "echo ready; cat; exit 6", func(p *place, term *terminal, run *program) { term.typed("\x04") }, 6},
-		{"is killed", forever, func(p *place, term *terminal, run *program) { p.must("rm", "-f", p.must("ps", "-q")) }, 137},
+		{"is killed", forever, func(p *place, term *terminal, run *program) { p.must("rm", "-f", "killed") }, 137},
 		{"is told to end", `trap "exit 7" TERM; ` + forever, func(p *place, term *terminal, run *program) { run.cmd.Process.Signal(unix.SIGTERM) }, 7},
 		{"loses its terminal", `trap "exit 8" HUP; ` + forever, func(p *place, term *terminal, run *program) { run.cmd.Process.Signal(unix.SIGHUP) }, 8},
 	} {
@@ -151,7 +151,7 @@ func TestTerminalMode(t *testing.T) {
 			p := placeAt(t, p.dir, p.root)
 			term := newTerminal(t, 24, 80)
 			before := term.mode()
-			run := term.run(p, "run", "--rm", "-it", "bb", "sh", "-c", c.script)
+			run := term.run(p, "run", "--rm", "-it", "--name", "killed", "bb", "sh", "-c", c.script)
 			term.await(`^ready\r$`)
 			c.end(p, term, run)
 			ends(t, run, c.code)
