@@ -23,6 +23,7 @@ var may = map[string][]string{
 	// machine
 	"internal/linux":    {},
 	"internal/spelling": {},
+	"internal/cli":      {},
 	"internal/durable":  {"internal/linux"},
 	"internal/mount":    {"internal/linux"},
 	"internal/spawn":    {},
@@ -50,9 +51,9 @@ var may = map[string][]string{
 
 	// faces
 	"cmd/strata": {
-		"internal/container", "internal/engine", "internal/image", "internal/oci", "internal/overlay", "internal/spawn", "internal/store",
+		"internal/cli", "internal/container", "internal/engine", "internal/image", "internal/oci", "internal/overlay", "internal/spawn", "internal/store",
 	},
-	"cmd/strata-remote": {"internal/compression", "internal/engine", "internal/image"},
+	"cmd/strata-remote": {"internal/cli", "internal/compression", "internal/engine", "internal/image"},
 
 	// for tests only
 	"internal/tree": {"internal/linux", "internal/overlay"},
@@ -70,6 +71,7 @@ var testOnly = []string{"internal/tree", "internal/leak"}
 // heavy must not be linked into cmd/strata: their initialisation costs time at
 // every start (see ARCHITECTURE.md), or they have no business there.
 var heavy = []string{
+	"net", "regexp", "text/template", "github.com/spf13/cobra",
 	"net/http", "crypto/tls", "html/template", "github.com/klauspost/compress/zstd", "github.com/klauspost/compress/s2",
 	"github.com/opencontainers/go-digest", "github.com/opencontainers/image-spec", "github.com/distribution/reference",
 }

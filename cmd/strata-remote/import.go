@@ -8,34 +8,28 @@ import (
 	"io"
 	"os"
 
-	"github.com/spf13/cobra"
-
+	"strata/internal/cli"
 	"strata/internal/compression"
 	"strata/internal/engine"
 	"strata/internal/image"
 )
 
-func newImportCommand() *cobra.Command {
+func newImportCommand() *cli.Command {
 	var o engine.ImportOptions
-	c := &cobra.Command{
+	c := &cli.Command{
 		Use:   "import [OPTIONS] FILE|DIRECTORY|- [NAME[:TAG]]",
 		Short: "Make an image of a root filesystem",
 		Long: `Make an image of one layer from a root filesystem: a tar archive, plain or
 compressed with gzip or zstd, "-" for one on standard input, or a directory,
 which is only read.`,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) < 1 || len(args) > 2 {
-				return &usageError{fmt.Errorf("import takes a file, directory or -, and a name: strata import ARCHIVE NAME[:TAG]")}
-			}
-			return nil
-		},
-		RunE: func(c *cobra.Command, args []string) error {
+		Min: 1, Max: 2,
+		Run: func(args []string) error {
 			if len(args) == 2 {
 				o.Name = args[1]
 			}
 			o.Source = args[0]
-			return withEngine(c, func(e *engine.Engine) error {
-				img, err := importFrom(c.Context(), e, args[0], o)
+			return withEngine(func(ctx context.Context, e *engine.Engine) error {
+				img, err := importFrom(ctx, e, args[0], o)
 				if err != nil {
 					return fmt.Errorf("import %s: %w", args[0], err)
 				}
@@ -44,8 +38,8 @@ which is only read.`,
 			})
 		},
 	}
-	c.Flags().StringArrayVarP(&o.Changes, "change", "c", nil, "apply a Dockerfile instruction to the image: CMD, ENV, …")
-	c.Flags().StringVarP(&o.Message, "message", "m", "", "what the image is for")
+	c.Flags().StringsVar(&o.Changes, "change", "c", "INSTRUCTION", "apply a Dockerfile instruction to the image: CMD, ENV, …")
+	c.Flags().StringVar(&o.Message, "message", "m", "TEXT", "what the image is for")
 	return c
 }
 

@@ -14,52 +14,43 @@ import (
 	"os/signal"
 	"strings"
 
-	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
+	"strata/internal/cli"
 	"strata/internal/engine"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, unix.SIGTERM)
-	err := newCommand().ExecuteContext(ctx)
-	stop()
-	os.Exit(report(err))
+	p := &cli.Program{
+		Name: "strata", Short: "Exchange images with the world", Out: os.Stdout,
+		Verbs: []cli.Verb{{Name: "import", New: newImportCommand}},
+	}
+	p.Global.StringVar(&rootFlag, "root", "", "DIR", "directory of the store (default $STRATA_ROOT, or "+engine.DefaultRoot()+")")
+	os.Exit(report(p.Run(os.Args[1:])))
 }
-
-func newCommand() *cobra.Command {
-	root := &cobra.Command{Use: "strata", SilenceErrors: true, SilenceUsage: true}
-	root.PersistentFlags().String("root", "", "directory of the store (default $STRATA_ROOT or "+engine.DefaultRoot()+")")
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return &usageError{fmt.Errorf("%s: %w; see strata %s --help", c.Name(), err, c.Name())}
-	})
-	root.AddCommand(newImportCommand())
-	return root
-}
-
-// A usageError is a command line that cannot be read.
-type usageError struct{ error }
 
 // report prints err as one line and returns the exit code, Docker's 125 for a
-// usageError.
+// command line that cannot be read.
 func report(err error) int {
 	if err == nil {
 		return 0
 	}
 	fmt.Fprintln(os.Stderr, "strata: "+strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n", "; "))
-	var wrong *usageError
+	var wrong *cli.UsageError
 	if errors.As(err, &wrong) {
 		return engine.ExitError
 	}
 	return 1
 }
 
-// withEngine opens the store that the flags name for one call.
-func withEngine(c *cobra.Command, f func(*engine.Engine) error) error {
-	root, err := c.Flags().GetString("root")
-	if err != nil {
-		return err
-	}
+// rootFlag is the store named on the command line, "" for the default.
+var rootFlag string
+
+// withEngine opens the store for one call, which a signal interrupts.
+func withEngine(f func(context.Context, *engine.Engine) error) error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, unix.SIGTERM)
+	defer stop()
+	root := rootFlag
 	if root == "" {
 		root = engine.DefaultRoot()
 	}
@@ -67,5 +58,5 @@ func withEngine(c *cobra.Command, f func(*engine.Engine) error) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(f(e), e.Close())
+	return errors.Join(f(ctx, e), e.Close())
 }

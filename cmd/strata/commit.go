@@ -7,19 +7,19 @@ import (
 	"os"
 	"os/signal"
 
-	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
+	"strata/internal/cli"
 	"strata/internal/engine"
 )
 
-func newCommitCommand() *cobra.Command {
+func newCommitCommand() *cli.Command {
 	var o engine.CommitOptions
-	c := &cobra.Command{
+	c := &cli.Command{
 		Use:   "commit [OPTIONS] CONTAINER [NAME[:TAG]]",
 		Short: "Make an image of a container's changes",
-		Args:  cobra.MatchAll(atLeast(1), atMost(2)),
-		RunE: func(_ *cobra.Command, args []string) error {
+		Min:   1, Max: 2,
+		Run: func(args []string) error {
 			if len(args) == 2 {
 				o.Name = args[1]
 			}
@@ -33,11 +33,11 @@ func newCommitCommand() *cobra.Command {
 				return newline(os.Stdout, img.ID.String())
 			})
 		},
-		ValidArgsFunction: completeContainers,
+		Complete: completeContainers,
 	}
-	c.Flags().StringVarP(&o.Author, "author", "a", "", "author of the image")
-	c.Flags().StringVarP(&o.Message, "message", "m", "", "what the commit is for")
-	c.Flags().StringArrayVarP(&o.Changes, "change", "c", nil, "apply a Dockerfile instruction to the image: CMD, ENV, …")
+	c.Flags().StringVar(&o.Author, "author", "a", "AUTHOR", "author of the image")
+	c.Flags().StringVar(&o.Message, "message", "m", "TEXT", "what the commit is for")
+	c.Flags().StringsVar(&o.Changes, "change", "c", "INSTRUCTION", "apply a Dockerfile instruction to the image: CMD, ENV, …")
 	return c
 }
 

@@ -3,12 +3,10 @@
 package main
 
 import (
-	"github.com/spf13/cobra"
-
 	"strata/internal/engine"
 )
 
-func completeContainers(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+func completeContainers([]string) []string {
 	var names []string
 	withEngine(func(e *engine.Engine) error {
 		entries, err := e.Containers()
@@ -17,12 +15,12 @@ func completeContainers(*cobra.Command, []string, string) ([]string, cobra.Shell
 		}
 		return err
 	})
-	return names, cobra.ShellCompDirectiveNoFileComp
+	return names
 }
 
-func completeImages(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+func completeImages(args []string) []string {
 	if len(args) > 0 {
-		return nil, cobra.ShellCompDirectiveDefault
+		return nil
 	}
 	var names []string
 	withEngine(func(e *engine.Engine) error {
@@ -34,11 +32,9 @@ func completeImages(_ *cobra.Command, args []string, _ string) ([]string, cobra.
 		}
 		return err
 	})
-	return names, cobra.ShellCompDirectiveNoFileComp
+	return names
 }
 
-func completeContainersAndImages(c *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
-	containers, _ := completeContainers(c, args, prefix)
-	images, _ := completeImages(c, nil, prefix)
-	return append(containers, images...), cobra.ShellCompDirectiveNoFileComp
+func completeContainersAndImages(args []string) []string {
+	return append(completeContainers(args), completeImages(nil)...)
 }

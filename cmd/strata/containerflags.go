@@ -9,8 +9,7 @@ import (
 	"os"
 	"strings"
 
-	"github.com/spf13/pflag"
-
+	"strata/internal/cli"
 	"strata/internal/container"
 	"strata/internal/engine"
 )
@@ -24,33 +23,33 @@ type containerFlags struct {
 	detach                                                     bool
 }
 
-func (f *containerFlags) bind(fs *pflag.FlagSet) {
-	fs.SetInterspersed(false)                     // what follows the image is the command's own
-	fs.Bool("help", false, "show this help only") // without -h, which is Docker's for --hostname
-	fs.StringVar(&f.name, "name", "", "name of the container")
-	fs.StringArrayVarP(&f.env, "env", "e", nil, "set a variable: NAME=VALUE, or NAME to pass on our own")
-	fs.StringArrayVar(&f.envFiles, "env-file", nil, "read variables from a file")
-	fs.StringArrayVarP(&f.labels, "label", "l", nil, "set a label: NAME=VALUE")
-	fs.StringVarP(&f.workdir, "workdir", "w", "", "directory in which the command starts")
-	fs.StringVarP(&f.user, "user", "u", "", "user of the command: name or uid, and :group")
-	fs.StringVarP(&f.hostname, "hostname", "h", "", "hostname (default: the beginning of the ID)")
-	fs.BoolVar(&f.readOnly, "read-only", false, "mount the root filesystem read-only")
-	fs.StringArrayVarP(&f.volumes, "volume", "v", nil, "show a host path inside: SOURCE:TARGET[:ro]")
-	fs.StringArrayVar(&f.mounts, "mount", nil, "type=bind,source=PATH,target=PATH[,readonly] or type=tmpfs,target=PATH")
-	fs.StringArrayVar(&f.tmpfs, "tmpfs", nil, "mount a tmpfs: TARGET[:OPTIONS]")
-	fs.StringVar(&f.entrypoint, "entrypoint", "", "replace the image's entrypoint")
-	fs.StringVar(&f.network, "network", "none", "network: none or host")
-	fs.StringVar(&f.rootfs, "rootfs", "", "use this directory, never written, in place of an image")
-	fs.BoolVarP(&f.interactive, "interactive", "i", false, "pass standard input on")
-	fs.BoolVarP(&f.tty, "tty", "t", false, "give the command a terminal")
-	fs.BoolVar(&f.init, "init", false, "run a small process 1 that reaps orphans and forwards signals")
-	fs.BoolVar(&f.remove, "rm", false, "remove the container when it ends")
-	fs.BoolVarP(&f.detach, "detach", "d", false, "run in the background (not supported yet)")
-	fs.Lookup("detach").Hidden = true
+func (f *containerFlags) bind(fs *cli.FlagSet) {
+	fs.ArgumentsEnd = true // what follows the image is the command's own
+	f.network = "none"
+	fs.StringVar(&f.name, "name", "", "NAME", "name of the container")
+	fs.StringsVar(&f.env, "env", "e", "NAME=VALUE", "set a variable: NAME=VALUE, or NAME to pass on our own")
+	fs.StringsVar(&f.envFiles, "env-file", "", "FILE", "read variables from a file")
+	fs.StringsVar(&f.labels, "label", "l", "NAME=VALUE", "set a label: NAME=VALUE")
+	fs.StringVar(&f.workdir, "workdir", "w", "DIR", "directory in which the command starts")
+	fs.StringVar(&f.user, "user", "u", "USER", "user of the command: name or uid, and :group")
+	fs.StringVar(&f.hostname, "hostname", "h", "NAME", "hostname (default: the beginning of the ID)")
+	fs.BoolVar(&f.readOnly, "read-only", "", "mount the root filesystem read-only")
+	fs.StringsVar(&f.volumes, "volume", "v", "SOURCE:TARGET", "show a host path inside: SOURCE:TARGET[:ro]")
+	fs.StringsVar(&f.mounts, "mount", "", "MOUNT", "type=bind,source=PATH,target=PATH[,readonly] or type=tmpfs,target=PATH")
+	fs.StringsVar(&f.tmpfs, "tmpfs", "", "TARGET", "mount a tmpfs: TARGET[:OPTIONS]")
+	fs.StringVar(&f.entrypoint, "entrypoint", "", "COMMAND", "replace the image's entrypoint")
+	fs.StringVar(&f.network, "network", "", "NETWORK", "network: none or host")
+	fs.StringVar(&f.rootfs, "rootfs", "", "DIR", "use this directory, never written, in place of an image")
+	fs.BoolVar(&f.interactive, "interactive", "i", "pass standard input on")
+	fs.BoolVar(&f.tty, "tty", "t", "give the command a terminal")
+	fs.BoolVar(&f.init, "init", "", "run a small process 1 that reaps orphans and forwards signals")
+	fs.BoolVar(&f.remove, "rm", "", "remove the container when it ends")
+	fs.BoolVar(&f.detach, "detach", "d", "run in the background (not supported yet)")
+	fs.Hide("detach")
 }
 
 // options turns the flags and what follows them into what the engine takes.
-func (f *containerFlags) options(fs *pflag.FlagSet, args []string) (o engine.CreateOptions, err error) {
+func (f *containerFlags) options(fs *cli.FlagSet, args []string) (o engine.CreateOptions, err error) {
 	if f.detach {
 		return o, errors.New("--detach is not supported yet: containers run in the foreground")
 	}

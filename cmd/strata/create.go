@@ -7,35 +7,37 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/spf13/cobra"
-
+	"strata/internal/cli"
 	"strata/internal/engine"
 )
 
-func newCreateCommand() *cobra.Command {
+func newCreateCommand() *cli.Command {
 	var f containerFlags
-	c := &cobra.Command{
+	c := &cli.Command{
 		Use:   "create [OPTIONS] IMAGE [COMMAND [ARG…]]",
 		Short: "Make a container without starting it",
-		RunE: func(c *cobra.Command, args []string) error {
-			o, err := f.options(c.Flags(), args)
-			if err != nil {
-				return usage(fmt.Errorf("create: %w", err))
-			}
-			if o.AutoRemove {
-				return usage(errors.New("create: --rm is for run: a container that nobody runs would be removed at once"))
-			}
-			return withEngine(func(e *engine.Engine) error {
-				container, err := e.Create(o)
-				if err != nil {
-					return fmt.Errorf("create: %w", err)
-				}
-				defer container.Close()
-				return newline(os.Stdout, container.Record.ID)
-			})
-		},
+		Max:   -1,
 	}
 	f.bind(c.Flags())
-	c.ValidArgsFunction = completeImages
+	c.Run = func(args []string) error { return create(&f, c.Flags(), args) }
+	c.Complete = completeImages
 	return c
+}
+
+func create(f *containerFlags, fs *cli.FlagSet, args []string) error {
+	o, err := f.options(fs, args)
+	if err != nil {
+		return usage(fmt.Errorf("create: %w", err))
+	}
+	if o.AutoRemove {
+		return usage(errors.New("create: --rm is for run: a container that nobody runs would be removed at once"))
+	}
+	return withEngine(func(e *engine.Engine) error {
+		container, err := e.Create(o)
+		if err != nil {
+			return fmt.Errorf("create: %w", err)
+		}
+		defer container.Close()
+		return newline(os.Stdout, container.Record.ID)
+	})
 }

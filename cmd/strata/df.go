@@ -5,21 +5,20 @@ package main
 import (
 	"fmt"
 
-	"github.com/spf13/cobra"
-
+	"strata/internal/cli"
 	"strata/internal/container"
 	"strata/internal/engine"
 	"strata/internal/store"
 )
 
-func newDfCommand() *cobra.Command {
+func newDfCommand() *cli.Command {
 	var verbose bool
 	var l listing
-	c := &cobra.Command{
+	c := &cli.Command{
 		Use:   "df [-v]",
 		Short: "Show what images, layers and containers take on disk",
-		Args:  exactly(0),
-		RunE: func(*cobra.Command, []string) error {
+		Min:   0, Max: 0,
+		Run: func([]string) error {
 			return withEngine(func(e *engine.Engine) error {
 				u, err := e.DiskUsage()
 				if err != nil {
@@ -32,9 +31,9 @@ func newDfCommand() *cobra.Command {
 			})
 		},
 	}
-	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "each image, layer and container")
+	c.Flags().BoolVar(&verbose, "verbose", "v", "each image, layer and container")
 	l.bind(c)
-	c.Flags().MarkHidden("quiet")
+	c.Flags().Hide("quiet")
 	return c
 }
 

@@ -8,20 +8,20 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
+	"strata/internal/cli"
 	"strata/internal/engine"
 	"strata/internal/overlay"
 )
 
-func newDiffCommand() *cobra.Command {
-	var format string
-	c := &cobra.Command{
+func newDiffCommand() *cli.Command {
+	format := "table"
+	c := &cli.Command{
 		Use:   "diff [OPTIONS] CONTAINER",
 		Short: "List what a container changed: A added, C changed, D deleted",
-		Args:  exactly(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		Min:   1, Max: 1,
+		Run: func(args []string) error {
 			print := printChange
 			switch format {
 			case "json":
@@ -39,9 +39,9 @@ func newDiffCommand() *cobra.Command {
 			}
 			return err
 		},
-		ValidArgsFunction: completeContainers,
+		Complete: completeContainers,
 	}
-	c.Flags().StringVar(&format, "format", "table", "output: table, or json with what changed and the sizes")
+	c.Flags().StringVar(&format, "format", "", "FORMAT", "output: table, or json with what changed and the sizes")
 	return c
 }
 

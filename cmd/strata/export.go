@@ -9,27 +9,27 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"strata/internal/cli"
 	"strata/internal/engine"
 )
 
-func newExportCommand() *cobra.Command {
+func newExportCommand() *cli.Command {
 	var output string
-	c := &cobra.Command{
+	c := &cli.Command{
 		Use:   "export [-o FILE] CONTAINER",
 		Short: "Write a container's root filesystem as one tar archive",
-		Args:  exactly(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		Min:   1, Max: 1,
+		Run: func(args []string) error {
 			if output == "" && term.IsTerminal(int(os.Stdout.Fd())) {
 				return usage(errors.New("export: an archive is not for a terminal: use -o FILE or a pipe"))
 			}
 			return withEngine(func(e *engine.Engine) error { return export(e, args[0], output) })
 		},
-		ValidArgsFunction: completeContainers,
+		Complete: completeContainers,
 	}
-	c.Flags().StringVarP(&output, "output", "o", "", "write to a file in place of standard output")
+	c.Flags().StringVar(&output, "output", "o", "FILE", "write to a file in place of standard output")
 	return c
 }
 

@@ -6,18 +6,17 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/spf13/cobra"
-
+	"strata/internal/cli"
 	"strata/internal/engine"
 )
 
-func newGcCommand() *cobra.Command {
+func newGcCommand() *cli.Command {
 	var trashOnly, quiet bool
-	c := &cobra.Command{
+	c := &cli.Command{
 		Use:   "gc",
 		Short: "Delete what nothing refers to, and what interrupted commands left behind",
-		Args:  exactly(0),
-		RunE: func(*cobra.Command, []string) error {
+		Min:   0, Max: 0,
+		Run: func([]string) error {
 			ctx, stop := interruptible()
 			defer stop()
 			return withEngine(func(e *engine.Engine) error {
@@ -35,7 +34,7 @@ func newGcCommand() *cobra.Command {
 			})
 		},
 	}
-	c.Flags().BoolVar(&trashOnly, "trash-only", false, "only delete what has been removed already")
-	c.Flags().BoolVarP(&quiet, "quiet", "q", false, "print nothing")
+	c.Flags().BoolVar(&trashOnly, "trash-only", "", "only delete what has been removed already")
+	c.Flags().BoolVar(&quiet, "quiet", "q", "print nothing")
 	return c
 }

@@ -6,19 +6,18 @@ import (
 	"slices"
 	"time"
 
-	"github.com/spf13/cobra"
-
+	"strata/internal/cli"
 	"strata/internal/engine"
 	"strata/internal/image"
 )
 
-func newHistoryCommand() *cobra.Command {
+func newHistoryCommand() *cli.Command {
 	var l listing
-	c := &cobra.Command{
+	c := &cli.Command{
 		Use:   "history [OPTIONS] IMAGE",
 		Short: "Show how an image came to be, newest step first",
-		Args:  exactly(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		Min:   1, Max: 1,
+		Run: func(args []string) error {
 			return withEngine(func(e *engine.Engine) error {
 				img, err := e.Image(args[0])
 				if err != nil {
@@ -34,7 +33,7 @@ func newHistoryCommand() *cobra.Command {
 				}, rows)
 			})
 		},
-		ValidArgsFunction: completeImages,
+		Complete: completeImages,
 	}
 	l.bind(c)
 	return c

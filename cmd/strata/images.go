@@ -5,21 +5,20 @@ package main
 import (
 	"time"
 
-	"github.com/spf13/cobra"
-
+	"strata/internal/cli"
 	"strata/internal/engine"
 	"strata/internal/image"
 	"strata/internal/oci"
 )
 
-func newImagesCommand() *cobra.Command {
+func newImagesCommand() *cli.Command {
 	var l listing
 	var all, digests bool
-	c := &cobra.Command{
+	c := &cli.Command{
 		Use:   "images [OPTIONS] [REPOSITORY[:TAG]]",
 		Short: "List images",
-		Args:  atMost(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		Max:   1,
+		Run: func(args []string) error {
 			return withEngine(func(e *engine.Engine) error {
 				images, err := e.Images()
 				if printErr := printImages(e, images, digests, matching(args), &l); printErr != nil {
@@ -28,10 +27,10 @@ func newImagesCommand() *cobra.Command {
 				return err
 			})
 		},
-		ValidArgsFunction: completeImages,
+		Complete: completeImages,
 	}
-	c.Flags().BoolVarP(&all, "all", "a", false, "no effect: all images are shown")
-	c.Flags().BoolVar(&digests, "digests", false, "show the manifests' digests")
+	c.Flags().BoolVar(&all, "all", "a", "no effect: all images are shown")
+	c.Flags().BoolVar(&digests, "digests", "", "show the manifests' digests")
 	l.bind(c)
 	return c
 }

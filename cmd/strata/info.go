@@ -7,18 +7,17 @@ import (
 	"os"
 	"text/tabwriter"
 
-	"github.com/spf13/cobra"
-
+	"strata/internal/cli"
 	"strata/internal/engine"
 )
 
-func newInfoCommand() *cobra.Command {
+func newInfoCommand() *cli.Command {
 	var format string
-	c := &cobra.Command{
+	c := &cli.Command{
 		Use:   "info",
 		Short: "Show the store and what the kernel offers",
-		Args:  exactly(0),
-		RunE: func(*cobra.Command, []string) error {
+		Min:   0, Max: 0,
+		Run: func([]string) error {
 			return withEngine(func(e *engine.Engine) error {
 				info, err := e.Info()
 				if err != nil {
@@ -34,7 +33,7 @@ func newInfoCommand() *cobra.Command {
 			})
 		},
 	}
-	c.Flags().StringVarP(&format, "format", "f", "", "output: json")
+	c.Flags().StringVar(&format, "format", "f", "FORMAT", "output: json")
 	return c
 }
 

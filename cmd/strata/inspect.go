@@ -8,21 +8,20 @@ import (
 	"strings"
 	"time"
 
-	"github.com/spf13/cobra"
-
+	"strata/internal/cli"
 	"strata/internal/container"
 	"strata/internal/engine"
 	"strata/internal/image"
 	"strata/internal/oci"
 )
 
-func newInspectCommand() *cobra.Command {
+func newInspectCommand() *cli.Command {
 	var format string
-	c := &cobra.Command{
+	c := &cli.Command{
 		Use:   "inspect CONTAINER|IMAGE…",
 		Short: "Show everything about containers and images, as JSON",
-		Args:  atLeast(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		Min:   1, Max: -1,
+		Run: func(args []string) error {
 			if format != "" && format != "json" {
 				return usage(fmt.Errorf("inspect: --format %s: only json is supported", format))
 			}
@@ -39,9 +38,9 @@ func newInspectCommand() *cobra.Command {
 			}
 			return err
 		},
-		ValidArgsFunction: completeContainersAndImages,
+		Complete: completeContainersAndImages,
 	}
-	c.Flags().StringVarP(&format, "format", "f", "", "output: json")
+	c.Flags().StringVar(&format, "format", "f", "FORMAT", "output: json")
 	return c
 }
 

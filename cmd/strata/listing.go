@@ -12,7 +12,8 @@ import (
 	"time"
 
 	units "github.com/docker/go-units"
-	"github.com/spf13/cobra"
+
+	"strata/internal/cli"
 )
 
 // listing is how a command shows rows: a table, one JSON object on each line,
@@ -23,11 +24,11 @@ type listing struct {
 	noTrunc bool
 }
 
-func (l *listing) bind(c *cobra.Command) {
-	c.Flags().StringVar(&l.format, "format", "table", "output: table or json")
-	c.Flags().BoolVarP(&l.quiet, "quiet", "q", false, "only IDs")
-	c.Flags().BoolVar(&l.noTrunc, "no-trunc", false, "do not shorten")
-	c.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{"table", "json"}, cobra.ShellCompDirectiveNoFileComp))
+func (l *listing) bind(c *cli.Command) {
+	l.format = "table"
+	c.Flags().StringVar(&l.format, "format", "", "FORMAT", "output: table or json")
+	c.Flags().BoolVar(&l.quiet, "quiet", "q", "only IDs")
+	c.Flags().BoolVar(&l.noTrunc, "no-trunc", "", "do not shorten")
 }
 
 // column is one of a table's: its heading, and its key in JSON.

@@ -9,8 +9,7 @@
 // Command strata runs, inspects and commits containers on overlay filesystems,
 // without a daemon. There is one file for each verb.
 //
-// The verbs on the way of a start are dispatched before the command tree is
-// built, and what needs large packages (other compressions, the network) is in
+// What needs large packages (other compressions, the network) is in
 // strata-remote, beside this program and run by it on demand: what is linked in
 // costs time at every start.
 package main
@@ -21,8 +20,7 @@ import (
 	"os"
 	"strings"
 
-	"github.com/spf13/cobra"
-
+	"strata/internal/cli"
 	"strata/internal/engine"
 )
 
@@ -30,39 +28,25 @@ import (
 var version = "0.1.0-dev"
 
 func main() {
-	os.Exit(dispatch(os.Args[1:]))
+	p := newProgram()
+	os.Exit(report(p.Run(os.Args[1:])))
 }
 
-// dispatch runs one command and returns its exit code.
-func dispatch(args []string) int {
-	root, verb, rest := splitVerb(args)
-	switch verb {
-	case "run":
-		return runMain(root, rest)
-	case "version":
-		if len(rest) == 0 {
-			return versionMain()
-		}
-	case "import":
-		return remoteMain(root, verb, rest)
+func newProgram() *cli.Program {
+	p := &cli.Program{
+		Name: "strata", Short: "Isolated root filesystems that share read-only layers", Out: os.Stdout,
+		Verbs: []cli.Verb{
+			{Name: "run", New: newRunCommand}, {Name: "create", New: newCreateCommand}, {Name: "start", New: newStartCommand},
+			{Name: "ps", New: newPsCommand}, {Name: "rm", New: newRmCommand},
+			{Name: "import", New: newImportCommand}, {Name: "images", New: newImagesCommand}, {Name: "rmi", New: newRmiCommand},
+			{Name: "tag", New: newTagCommand}, {Name: "inspect", New: newInspectCommand}, {Name: "history", New: newHistoryCommand},
+			{Name: "diff", New: newDiffCommand}, {Name: "commit", New: newCommitCommand}, {Name: "export", New: newExportCommand},
+			{Name: "df", New: newDfCommand}, {Name: "mount", New: newMountCommand}, {Name: "umount", New: newUmountCommand},
+			{Name: "gc", New: newGcCommand}, {Name: "info", New: newInfoCommand}, {Name: "version", New: newVersionCommand},
+		},
 	}
-	return report(newRootCommand().Execute())
-}
-
-// splitVerb parts the global flags before the verb from what follows it.
-func splitVerb(args []string) (root, verb string, rest []string) {
-	for i := 0; i < len(args); i++ {
-		switch value, isRoot := strings.CutPrefix(args[i], "--root="); {
-		case isRoot:
-			root = value
-		case args[i] == "--root" && i+1 < len(args):
-			i++
-			root = args[i]
-		default:
-			return root, args[i], args[i+1:]
-		}
-	}
-	return root, "", nil
+	p.Global.StringVar(&rootFlag, "root", "", "DIR", "directory of the store (default $STRATA_ROOT, or "+engine.DefaultRoot()+")")
+	return p
 }
 
 // An exitError carries an exit code that is not 1, and may be silent.
@@ -88,10 +72,14 @@ func report(err error) int {
 	}
 	code := 1
 	var exit *exitError
-	if errors.As(err, &exit) {
+	var wrong *cli.UsageError
+	switch {
+	case errors.As(err, &exit):
 		if code = exit.code; exit.err == nil {
 			return code
 		}
+	case errors.As(err, &wrong):
+		code = engine.ExitError
 	}
 	fmt.Fprintln(os.Stderr, "strata: "+oneLine(err))
 	return code
@@ -102,85 +90,26 @@ func oneLine(err error) string {
 	return strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n", "; ")
 }
 
-func usage(err error) error { return &exitError{code: engine.ExitError, err: err} }
+func usage(err error) error { return &cli.UsageError{Err: err} }
 
 // rootFlag is the store named on the command line, "" for the default.
 var rootFlag string
 
 // withEngine opens the store for one call.
 func withEngine(f func(*engine.Engine) error) error {
-	e, err := openEngine(rootFlag)
+	e, err := openEngine()
 	if err != nil {
 		return err
 	}
 	return errors.Join(f(e), e.Close())
 }
 
-func openEngine(root string) (*engine.Engine, error) {
+func openEngine() (*engine.Engine, error) {
+	root := rootFlag
 	if root == "" {
 		root = engine.DefaultRoot()
 	}
 	return engine.Open(root)
-}
-
-func newRootCommand() *cobra.Command {
-	root := &cobra.Command{
-		Use:           "strata",
-		Short:         "Isolated root filesystems that share read-only layers",
-		SilenceErrors: true,
-		SilenceUsage:  true,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usage(fmt.Errorf("%q is not a command; see strata --help", args[0]))
-			}
-			return nil
-		},
-		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
-	}
-	root.PersistentFlags().StringVar(&rootFlag, "root", "", "directory of the store (default $STRATA_ROOT or "+engine.DefaultRoot()+")")
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		if !c.HasParent() {
-			return usage(fmt.Errorf("%w; see strata --help", err))
-		}
-		return usage(fmt.Errorf("%s: %w; see strata %s --help", c.Name(), err, c.Name()))
-	})
-	root.AddCommand(
-		newRunCommand(), newCreateCommand(), newStartCommand(), newPsCommand(), newRmCommand(),
-		newImportCommand(), newImagesCommand(), newRmiCommand(), newTagCommand(), newInspectCommand(), newHistoryCommand(),
-		newDiffCommand(), newCommitCommand(), newExportCommand(), newDfCommand(), newMountCommand(), newUmountCommand(),
-		newGcCommand(), newInfoCommand(), newVersionCommand(),
-	)
-	return root
-}
-
-// exactly is cobra.ExactArgs with a message that shows the usage.
-func exactly(n int) cobra.PositionalArgs {
-	return func(c *cobra.Command, args []string) error {
-		if len(args) != n {
-			return usage(fmt.Errorf("%s takes %d arguments, not %d: strata %s", c.Name(), n, len(args), c.Use))
-		}
-		return nil
-	}
-}
-
-// atLeast is cobra.MinimumNArgs with a message that shows the usage.
-func atLeast(n int) cobra.PositionalArgs {
-	return func(c *cobra.Command, args []string) error {
-		if len(args) < n {
-			return usage(fmt.Errorf("%s needs at least %d argument: strata %s", c.Name(), n, c.Use))
-		}
-		return nil
-	}
-}
-
-// atMost is cobra.MaximumNArgs with a message that shows the usage.
-func atMost(n int) cobra.PositionalArgs {
-	return func(c *cobra.Command, args []string) error {
-		if len(args) > n {
-			return usage(fmt.Errorf("%s takes at most %d argument: strata %s", c.Name(), n, c.Use))
-		}
-		return nil
-	}
 }
 
 // forEach does something for each name and goes on after an error: one line

@@ -6,17 +6,17 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/spf13/cobra"
-
+	"strata/internal/cli"
 	"strata/internal/engine"
 )
 
-func newMountCommand() *cobra.Command {
+func newMountCommand() *cli.Command {
 	var l listing
-	c := &cobra.Command{
+	c := &cli.Command{
 		Use:   "mount [CONTAINER|IMAGE]…",
 		Short: "Mount a stopped container or an image read-only on the host and print where; with no name, list what is mounted",
-		RunE: func(_ *cobra.Command, args []string) error {
+		Max:   -1,
+		Run: func(args []string) error {
 			if len(args) == 0 {
 				return withEngine(func(e *engine.Engine) error { return printMounted(e, &l) })
 			}
@@ -28,7 +28,7 @@ func newMountCommand() *cobra.Command {
 				return newline(os.Stdout, path)
 			})
 		},
-		ValidArgsFunction: completeContainersAndImages,
+		Complete: completeContainersAndImages,
 	}
 	l.bind(c)
 	return c
@@ -46,13 +46,12 @@ func printMounted(e *engine.Engine, l *listing) error {
 	return l.print([]column{{"NAME", "ID"}, {"PATH", "Path"}}, rows)
 }
 
-func newUmountCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:     "umount CONTAINER|IMAGE…",
-		Aliases: []string{"unmount"},
-		Short:   "Unmount what mount has mounted",
-		Args:    atLeast(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+func newUmountCommand() *cli.Command {
+	return &cli.Command{
+		Use:   "umount CONTAINER|IMAGE…",
+		Short: "Unmount what mount has mounted",
+		Min:   1, Max: -1,
+		Run: func(args []string) error {
 			return forEach(args, func(e *engine.Engine, name string) error {
 				if err := e.Unmount(name); err != nil {
 					return err
@@ -61,6 +60,6 @@ func newUmountCommand() *cobra.Command {
 				return err
 			})
 		},
-		ValidArgsFunction: completeContainersAndImages,
+		Complete: completeContainersAndImages,
 	}
 }

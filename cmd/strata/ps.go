@@ -10,20 +10,20 @@ import (
 	"time"
 
 	units "github.com/docker/go-units"
-	"github.com/spf13/cobra"
 
+	"strata/internal/cli"
 	"strata/internal/container"
 	"strata/internal/engine"
 )
 
-func newPsCommand() *cobra.Command {
+func newPsCommand() *cli.Command {
 	var all bool
 	var l listing
-	c := &cobra.Command{
+	c := &cli.Command{
 		Use:   "ps [OPTIONS]",
 		Short: "List containers",
-		Args:  exactly(0),
-		RunE: func(*cobra.Command, []string) error {
+		Min:   0, Max: 0,
+		Run: func([]string) error {
 			return withEngine(func(e *engine.Engine) error {
 				entries, err := e.Containers()
 				if printErr := printContainers(entries, all, &l); printErr != nil {
@@ -33,7 +33,7 @@ func newPsCommand() *cobra.Command {
 			})
 		},
 	}
-	c.Flags().BoolVarP(&all, "all", "a", false, "show stopped containers too")
+	c.Flags().BoolVar(&all, "all", "a", "show stopped containers too")
 	l.bind(c)
 	return c
 }

@@ -6,18 +6,17 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/spf13/cobra"
-
+	"strata/internal/cli"
 	"strata/internal/engine"
 )
 
-func newRmCommand() *cobra.Command {
+func newRmCommand() *cli.Command {
 	var force bool
-	c := &cobra.Command{
+	c := &cli.Command{
 		Use:   "rm [-f] CONTAINER…",
 		Short: "Remove containers",
-		Args:  atLeast(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		Min:   1, Max: -1,
+		Run: func(args []string) error {
 			err := forEach(args, func(e *engine.Engine, name string) error {
 				if err := e.Remove(name, force); err != nil {
 					if force && engine.IsUnknownContainer(err) {
@@ -30,8 +29,8 @@ func newRmCommand() *cobra.Command {
 			withEngine(func(e *engine.Engine) error { reapLater(e); return nil })
 			return err
 		},
-		ValidArgsFunction: completeContainers,
+		Complete: completeContainers,
 	}
-	c.Flags().BoolVarP(&force, "force", "f", false, "kill a running container first, and do not mind one that is not there")
+	c.Flags().BoolVar(&force, "force", "f", "kill a running container first, and do not mind one that is not there")
 	return c
 }

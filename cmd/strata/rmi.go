@@ -5,18 +5,17 @@ package main
 import (
 	"fmt"
 
-	"github.com/spf13/cobra"
-
+	"strata/internal/cli"
 	"strata/internal/engine"
 )
 
-func newRmiCommand() *cobra.Command {
+func newRmiCommand() *cli.Command {
 	var force bool
-	c := &cobra.Command{
+	c := &cli.Command{
 		Use:   "rmi [-f] IMAGE…",
 		Short: "Remove images",
-		Args:  atLeast(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		Min:   1, Max: -1,
+		Run: func(args []string) error {
 			err := forEach(args, func(e *engine.Engine, name string) error {
 				removed, err := e.RemoveImage(name, force)
 				for _, untagged := range removed.Untagged {
@@ -33,8 +32,8 @@ func newRmiCommand() *cobra.Command {
 			withEngine(func(e *engine.Engine) error { reapLater(e); return nil })
 			return err
 		},
-		ValidArgsFunction: completeImages,
+		Complete: completeImages,
 	}
-	c.Flags().BoolVarP(&force, "force", "f", false, "remove all names, and an image that containers were made from")
+	c.Flags().BoolVar(&force, "force", "f", "remove all names, and an image that containers were made from")
 	return c
 }

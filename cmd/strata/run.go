@@ -7,68 +7,33 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
-
+	"strata/internal/cli"
 	"strata/internal/container"
 	"strata/internal/engine"
 	"strata/internal/spawn"
 )
 
-const runUse = "run [OPTIONS] IMAGE [COMMAND [ARG…]]"
-
-// runMain is the verb run without the command tree.
-func runMain(root string, args []string) int {
+func newRunCommand() *cli.Command {
 	var f containerFlags
 	var explain bool
-	fs := pflag.NewFlagSet("run", pflag.ContinueOnError)
-	fs.Usage = func() {}
-	f.bind(fs)
-	bindRun(fs, &explain)
-	fs.StringVar(&root, "root", root, "")
-	err := fs.Parse(args)
-	if help, _ := fs.GetBool("help"); help {
-		return report(printRunHelp())
-	}
-	if err != nil {
-		return report(usage(fmt.Errorf("run: %w; see strata run --help", err)))
-	}
-	return report(run(root, &f, fs, explain))
-}
-
-func bindRun(fs *pflag.FlagSet, explain *bool) {
-	fs.BoolVar(explain, "explain", false, "print the shell commands that would do the same, and run nothing")
-}
-
-// newRunCommand is there for help and completion.
-func newRunCommand() *cobra.Command {
-	var f containerFlags
-	var explain bool
-	c := &cobra.Command{
-		Use:   runUse,
+	c := &cli.Command{
+		Use:   "run [OPTIONS] IMAGE [COMMAND [ARG…]]",
 		Short: "Run a command in a new container",
-		RunE: func(c *cobra.Command, _ []string) error {
-			return run(rootFlag, &f, c.Flags(), explain)
-		},
+		Max:   -1,
 	}
 	f.bind(c.Flags())
-	bindRun(c.Flags(), &explain)
-	c.ValidArgsFunction = completeImages
+	c.Flags().BoolVar(&explain, "explain", "", "print the shell commands that would do the same, and run nothing")
+	c.Run = func(args []string) error { return run(&f, c.Flags(), args, explain) }
+	c.Complete = completeImages
 	return c
 }
 
-func printRunHelp() error {
-	root := newRootCommand()
-	root.SetArgs([]string{"help", "run"})
-	return root.Execute()
-}
-
-func run(root string, f *containerFlags, fs *pflag.FlagSet, explain bool) error {
-	o, err := f.options(fs, fs.Args())
+func run(f *containerFlags, fs *cli.FlagSet, args []string, explain bool) error {
+	o, err := f.options(fs, args)
 	if err != nil {
 		return usage(fmt.Errorf("run: %w", err))
 	}
-	e, err := openEngine(root)
+	e, err := openEngine()
 	if err != nil {
 		return usage(err)
 	}
@@ -109,7 +74,11 @@ func foreground(e *engine.Engine, c *container.Container, stdin bool) (int, erro
 	if err != nil {
 		return engine.ExitCode(err), err
 	}
-	return attach(running, stdin)
+	code, err := attach(running, stdin)
+	if err != nil { // the container has run: its exit code is ours, whatever we failed to write down
+		fmt.Fprintf(os.Stderr, "strata: container %s: %s\n", c.Record.DisplayName(), oneLine(err))
+	}
+	return code, nil
 }
 
 // ended turns the end of a container into ours: its exit code, or a line that

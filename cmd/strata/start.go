@@ -6,27 +6,26 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/spf13/cobra"
-
+	"strata/internal/cli"
 	"strata/internal/engine"
 )
 
-func newStartCommand() *cobra.Command {
+func newStartCommand() *cli.Command {
 	var attached, interactive bool
-	c := &cobra.Command{
+	c := &cli.Command{
 		Use:   "start -a [-i] CONTAINER",
 		Short: "Start a stopped container again",
-		Args:  exactly(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		Min:   1, Max: 1,
+		Run: func(args []string) error {
 			if !attached && !interactive {
 				return usage(errors.New("start: containers run in the foreground: add -a to attach to its output, or -i for its input too"))
 			}
 			return withEngine(func(e *engine.Engine) error { return start(e, args[0], interactive) })
 		},
-		ValidArgsFunction: completeContainers,
+		Complete: completeContainers,
 	}
-	c.Flags().BoolVarP(&attached, "attach", "a", false, "attach to its output and forward signals")
-	c.Flags().BoolVarP(&interactive, "interactive", "i", false, "attach to its input too")
+	c.Flags().BoolVar(&attached, "attach", "a", "attach to its output and forward signals")
+	c.Flags().BoolVar(&interactive, "interactive", "i", "attach to its input too")
 	return c
 }
 

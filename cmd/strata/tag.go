@@ -5,17 +5,16 @@ package main
 import (
 	"fmt"
 
-	"github.com/spf13/cobra"
-
+	"strata/internal/cli"
 	"strata/internal/engine"
 )
 
-func newTagCommand() *cobra.Command {
-	return &cobra.Command{
+func newTagCommand() *cli.Command {
+	return &cli.Command{
 		Use:   "tag IMAGE NAME[:TAG]",
 		Short: "Give an image another name",
-		Args:  exactly(2),
-		RunE: func(_ *cobra.Command, args []string) error {
+		Min:   2, Max: 2,
+		Run: func(args []string) error {
 			return withEngine(func(e *engine.Engine) error {
 				if err := e.Tag(args[0], args[1]); err != nil {
 					return fmt.Errorf("tag: %w", err)
@@ -23,6 +22,6 @@ func newTagCommand() *cobra.Command {
 				return nil
 			})
 		},
-		ValidArgsFunction: completeImages,
+		Complete: completeImages,
 	}
 }

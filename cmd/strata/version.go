@@ -7,25 +7,20 @@ import (
 	"os"
 	"runtime"
 
-	"github.com/spf13/cobra"
+	"strata/internal/cli"
 )
 
 func versionText() string {
 	return "strata " + version + " " + runtime.GOOS + "/" + runtime.GOARCH
 }
 
-// versionMain is the verb version without the command tree.
-func versionMain() int {
-	return report(newline(os.Stdout, versionText()))
-}
-
-func newVersionCommand() *cobra.Command {
+func newVersionCommand() *cli.Command {
 	var format string
-	c := &cobra.Command{
+	c := &cli.Command{
 		Use:   "version",
 		Short: "Show the version",
-		Args:  exactly(0),
-		RunE: func(*cobra.Command, []string) error {
+		Min:   0, Max: 0,
+		Run: func([]string) error {
 			switch format {
 			case "":
 				return newline(os.Stdout, versionText())
@@ -37,6 +32,6 @@ func newVersionCommand() *cobra.Command {
 			return usage(fmt.Errorf("version: --format %s: only json is supported", format))
 		},
 	}
-	c.Flags().StringVar(&format, "format", "", "output: json")
+	c.Flags().StringVar(&format, "format", "", "FORMAT", "output: json")
 	return c
 }
