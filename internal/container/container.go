@@ -83,7 +83,7 @@ func (c *Containers) Create(r Record, lease io.Closer) (_ *Container, err error)
 	if err := unix.Mkdir(path, 0o700); err != nil {
 		return nil, errors.Join(&os.PathError{Op: "mkdir", Path: path, Err: err}, lease.Close())
 	}
-	container, err := c.open(path, durable.TryExclusive)
+	container, err := c.open(path, durable.Exclusive)
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(path), lease.Close())
 	}
@@ -109,6 +109,28 @@ func (c *Containers) open(path string, take func(*os.File) (*durable.Lock, error
 		return nil, err
 	}
 	return &Container{dir: dir, path: path, lock: lock}, nil
+}
+
+// tryExclusive is durable.TryExclusive that is not put off by those who share
+// the lock for a moment, to see whether anybody has it.
+func tryExclusive(dir *os.File) (*durable.Lock, error) {
+	for {
+		lock, err := durable.TryExclusive(dir)
+		if !errors.Is(err, durable.ErrLocked) {
+			return lock, err
+		}
+		again, err := linux.OpenDir(dir.Name())
+		if err != nil {
+			return nil, err
+		}
+		shared, err := durable.TryShare(again)
+		if err != nil {
+			return nil, errors.Join(err, again.Close())
+		}
+		if err := shared.Close(); err != nil {
+			return nil, err
+		}
+	}
 }
 
 // fill makes what is in the directory, the record last.
@@ -157,7 +179,7 @@ func (c *Container) writeRecord() error {
 // Lock finds the container called name and takes its lock: a *BusyError when a
 // process has it, an *UnknownError when there is none.
 func (c *Containers) Lock(name string) (*Container, error) {
-	return c.lock(name, durable.TryExclusive)
+	return c.lock(name, tryExclusive)
 }
 
 // WaitLock is Lock that waits until the container is free.

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"strata/internal/durable"
 	"strata/internal/linux"
@@ -117,7 +118,7 @@ func (c *Containers) Entry(name string) (Entry, error) {
 
 // entry reads one container; false for rubbish.
 func (c *Containers) entry(id string) (e Entry, ok bool, err error) {
-	r, err := c.record(id)
+	r, err := c.noted(id)
 	if errors.Is(err, os.ErrNotExist) {
 		return e, false, nil
 	}
@@ -134,6 +135,25 @@ func (c *Containers) entry(id string) (e Entry, ok bool, err error) {
 	}
 	e.State, err = c.state(id, held)
 	return e, err == nil, err
+}
+
+// patience bounds the wait for a record that somebody who has the lock is about
+// to write.
+const patience = 2 * time.Second
+
+// noted is record for a container that may have just begun to run: Create
+// leaves the record of one that is removed at its end for Publish, a moment
+// later.
+func (c *Containers) noted(id string) (Record, error) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		r, err := c.record(id)
+		if !errors.Is(err, os.ErrNotExist) || time.Now().After(deadline) {
+			return r, err
+		}
+		if held, heldErr := c.held(id); heldErr != nil || !held {
+			return r, err
+		}
+	}
 }
 
 // held reports whether a process has the container's lock.
@@ -186,7 +206,7 @@ func (c *Containers) Rubbish(discard func(path string) error) (n int, err error)
 }
 
 func (c *Containers) discardRubbish(id string, discard func(string) error) (bool, error) {
-	container, err := c.open(filepath.Join(c.dir, id), durable.TryExclusive)
+	container, err := c.open(filepath.Join(c.dir, id), tryExclusive)
 	if errors.Is(err, durable.ErrLocked) || errors.Is(err, os.ErrNotExist) {
 		return false, nil
 	}

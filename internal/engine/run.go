@@ -138,9 +138,14 @@ func (r *Running) Wait() (int, error) {
 	}))
 }
 
-// note writes down that the container runs.
+// note writes down that the container runs. One that is removed at its end can
+// do without, on a full disk for example.
 func (r *Running) note() error {
-	return errors.Join(r.container.SetState(container.NewRunning(r.process.Pid, r.started)), r.container.Publish())
+	err := errors.Join(r.container.SetState(container.NewRunning(r.process.Pid, r.started)), r.container.Publish())
+	if r.container.Record.AutoRemove {
+		return nil
+	}
+	return err
 }
 
 // Explain writes the shell commands that would start a container made with o,
