@@ -67,13 +67,11 @@ type Output interface{ WriteString(string) (int, error) }
 
 // Run carries out one command line, without the program's name.
 func (p *Program) Run(args []string) error {
-	p.Global.stopAtArgument = true
-	help := p.Global.helpFlag()
-	rest, err := p.Global.Parse(args)
+	rest, help, err := p.global(args)
 	if err != nil {
 		return Usagef("%w; see %s --help", err, p.Name)
 	}
-	if *help || len(rest) == 0 {
+	if help || len(rest) == 0 {
 		return p.help()
 	}
 	name, rest := rest[0], rest[1:]
@@ -89,6 +87,14 @@ func (p *Program) Run(args []string) error {
 		return p.complete(rest)
 	}
 	return p.verb(name, rest)
+}
+
+// global reads the flags before the verb.
+func (p *Program) global(args []string) (rest []string, help bool, err error) {
+	before := FlagSet{parent: &p.Global, ArgumentsEnd: true}
+	wanted := before.helpFlag()
+	rest, err = before.Parse(args)
+	return rest, *wanted, err
 }
 
 // verb makes and runs one command.

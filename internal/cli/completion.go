@@ -54,8 +54,7 @@ func (p *Program) complete(words []string) error {
 }
 
 func (p *Program) candidates(before []string, prefix string) []string {
-	p.Global.stopAtArgument = true
-	rest, err := p.Global.Parse(before)
+	rest, _, err := p.global(before)
 	if err != nil {
 		return nil
 	}

@@ -16,8 +16,7 @@ type FlagSet struct {
 	parent *FlagSet // whose flags are known too
 	// ArgumentsEnd ends the flags at the first argument: what follows is
 	// another command's.
-	ArgumentsEnd   bool
-	stopAtArgument bool
+	ArgumentsEnd bool
 }
 
 type flag struct {
@@ -95,7 +94,7 @@ func (s *FlagSet) Parse(args []string) (rest []string, err error) {
 		case a == "--":
 			return append(rest, args[1:]...), nil
 		case len(a) < 2 || a[0] != '-': // "-" is an argument
-			if s.ArgumentsEnd || s.stopAtArgument {
+			if s.ArgumentsEnd {
 				return append(rest, args...), nil
 			}
 			rest, args = append(rest, a), args[1:]

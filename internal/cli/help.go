@@ -38,7 +38,9 @@ func (p *Program) verbHelp(c *Command) error {
 func (s *FlagSet) describe(b *strings.Builder, title string) {
 	width := 0
 	for _, f := range s.flags {
-		width = max(width, len(f.synopsis()))
+		if !f.hidden {
+			width = max(width, len(f.synopsis()))
+		}
 	}
 	for i, f := range s.flags {
 		if i == 0 {
