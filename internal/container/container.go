@@ -240,10 +240,28 @@ func (c *Container) OpenUpper() (*os.File, error) { return linux.OpenDir(c.Upper
 // OpenWork opens the workdir. The caller closes it.
 func (c *Container) OpenWork() (*os.File, error) { return linux.OpenDir(c.WorkPath()) }
 
-// Rebase writes the record with another stack.
-func (c *Container) Rebase(r Record) error {
-	c.Record = r
-	return c.writeRecord()
+// Rebase writes the record with another stack. With it everything is on disk
+// that was done before, the layers of that stack too.
+func (c *Container) Rebase(r Record) (err error) {
+	b := durable.NewBatch(c.dir)
+	defer func() { err = errors.Join(err, b.Close()) }()
+	if err := c.RebaseIn(b, r); err != nil {
+		return err
+	}
+	return b.Commit()
+}
+
+// RebaseIn is Rebase as part of a batch.
+func (c *Container) RebaseIn(b *durable.Batch, r Record) error {
+	data, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	if err := b.WriteFile(c.dir, recordFile, data, 0o600); err != nil {
+		return err
+	}
+	b.Do(func() error { c.Record = r; return nil })
+	return nil
 }
 
 // RenewUpper makes the upperdir anew where it has been taken away to become a

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"strata/internal/container"
+	"strata/internal/durable"
 	"strata/internal/image"
 	"strata/internal/layer"
 	"strata/internal/linux"
@@ -58,14 +59,12 @@ func (e *Engine) Commit(ctx context.Context, name string, o CommitOptions) (img 
 	if err != nil {
 		return img, err
 	}
-	err = e.shared(func() error {
-		l, err := e.seal(ctx, c, sealOptions)
-		if err != nil {
-			return err
-		}
-		img, err = e.commitImage(config, c.Record.Layers[:len(c.Record.Layers)-1], l, &c.Record, ref, o)
+	r := c.Record
+	sealOptions.Sealed = func(l store.Layer, b *durable.Batch) error {
+		img, err = e.commitImage(b, config, l, &r, ref, o)
 		return err
-	})
+	}
+	err = e.shared(func() error { return e.seal(ctx, c, sealOptions) })
 	if err != nil {
 		err = fmt.Errorf("commit container %s: %w", c.Record.DisplayName(), e.spaceHint(err))
 	}
@@ -96,23 +95,31 @@ func (e *Engine) hasImage(r *container.Record) error {
 	return nil
 }
 
-// seal makes the upperdir of a locked container the newest layer of its stack.
-// Each step can be interrupted: settle goes on from the record.
-func (e *Engine) seal(ctx context.Context, c *container.Container, o store.SealOptions) (store.Layer, error) {
+// seal makes the upperdir of a locked container the newest layer of its stack,
+// and then does o.Sealed. Each step can be interrupted: settle goes on from the
+// record. That the record says no more of it is not put on disk: it need not be.
+func (e *Engine) seal(ctx context.Context, c *container.Container, o store.SealOptions) error {
 	if err := e.normalise(&c.Record, c.UpperPath()); err != nil {
-		return store.Layer{}, err
+		return err
 	}
-	o.Ready = func(l store.Layer) error {
-		r := c.Record
+	r := c.Record
+	o.Ready = func(l store.Layer, b *durable.Batch) error {
 		r.Layers = append(r.Layers[:len(r.Layers):len(r.Layers)], l.DiffID)
 		r.Sealing = l.DiffID
-		return c.Rebase(r)
+		return c.RebaseIn(b, r)
 	}
-	l, err := e.store.Seal(ctx, c.Dir(), container.UpperName, o)
-	if err != nil {
-		return l, errors.Join(err, e.settle(c))
+	after := o.Sealed
+	o.Sealed = func(l store.Layer, b *durable.Batch) error {
+		if err := after(l, b); err != nil {
+			return err
+		}
+		b.Relax()
+		r.Sealing = ""
+		b.Do(c.RenewUpper, c.Dir())
+		return c.RebaseIn(b, r)
 	}
-	return l, e.settle(c)
+	_, err := e.store.Seal(ctx, c.Dir(), container.UpperName, o)
+	return errors.Join(err, e.settle(c)) // settle: after an error
 }
 
 func (e *Engine) normalise(r *container.Record, upperPath string) error {
@@ -157,8 +164,9 @@ func stackConfig(config oci.ImageConfig, r *container.Record) oci.ImageConfig {
 	return config
 }
 
-// commitImage adds the image of parents and the new layer l.
-func (e *Engine) commitImage(config oci.ImageConfig, parents []oci.Digest, l store.Layer, r *container.Record, ref oci.Reference, o CommitOptions) (image.Image, error) {
+// commitImage adds to the batch the image of the container's stack and the new
+// layer l.
+func (e *Engine) commitImage(b *durable.Batch, config oci.ImageConfig, l store.Layer, r *container.Record, ref oci.Reference, o CommitOptions) (image.Image, error) {
 	created, err := e.commitTime(config, l)
 	if err != nil {
 		return image.Image{}, err
@@ -169,14 +177,18 @@ func (e *Engine) commitImage(config oci.ImageConfig, parents []oci.Digest, l sto
 		Author: o.Author, Comment: o.Message,
 	})
 	var layers []oci.Descriptor
-	for _, id := range parents {
+	for _, id := range r.Layers {
 		parent, err := e.store.Layer(id)
 		if err != nil {
 			return image.Image{}, err
 		}
 		layers = append(layers, parent.Descriptor())
 	}
-	return e.addImage(config, append(layers, l.Descriptor()), ref)
+	img, err := e.images.AddIn(b, config, append(layers, l.Descriptor()))
+	if err != nil || ref.Repository == "" {
+		return img, err
+	}
+	return img, e.images.TagIn(b, img, ref)
 }
 
 // commitTime is when the new layer was last changed, so that equal trees give
@@ -212,14 +224,11 @@ func (e *Engine) commitRunning(ctx context.Context, name string, ref oci.Referen
 	if err != nil {
 		return img, err
 	}
-	err = e.shared(func() error {
-		l, err := e.sealCopy(ctx, &r, t.upper, seal)
-		if err != nil {
-			return err
-		}
-		img, err = e.commitImage(config, r.Layers, l, &r, ref, o)
+	seal.Sealed = func(l store.Layer, b *durable.Batch) error {
+		img, err = e.commitImage(b, config, l, &r, ref, o)
 		return err
-	})
+	}
+	err = e.shared(func() error { return e.sealCopy(ctx, &r, t.upper, seal) })
 	if err != nil {
 		err = fmt.Errorf("commit container %s: %w", r.DisplayName(), e.spaceHint(err))
 	}
@@ -228,20 +237,21 @@ func (e *Engine) commitRunning(ctx context.Context, name string, ref oci.Referen
 
 const copyName = "copy"
 
-func (e *Engine) sealCopy(ctx context.Context, r *container.Record, upper *os.File, o store.SealOptions) (l store.Layer, err error) {
+func (e *Engine) sealCopy(ctx context.Context, r *container.Record, upper *os.File, o store.SealOptions) (err error) {
 	staging, err := e.store.Stage()
 	if err != nil {
-		return l, err
+		return err
 	}
 	defer func() { err = errors.Join(err, staging.Close()) }()
 	parent := staging.Dir()
 	if err := e.copyTree(ctx, upper, parent); err != nil {
-		return l, err
+		return err
 	}
 	if err := e.normalise(r, parent.Name()+"/"+copyName); err != nil {
-		return l, err
+		return err
 	}
-	return e.store.Seal(ctx, parent, copyName, o)
+	_, err = e.store.Seal(ctx, parent, copyName, o)
+	return err
 }
 
 // copyTree copies a tree in overlay form into a new directory of parent.

@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"strata/internal/container"
+	"strata/internal/durable"
 	"strata/internal/leak"
 	"strata/internal/store"
 )
@@ -126,12 +127,16 @@ var errKilled = errors.New("killed")
 // interruptions stop a commit of the locked container c at one step each, as a
 // kill would, and leave what that leaves.
 func interruptions() map[string]func(*testing.T, *Engine, *container.Container) {
-	ready := func(e *Engine, c *container.Container, after error) func(store.Layer) error {
-		return func(l store.Layer) error {
+	ready := func(e *Engine, c *container.Container, after error) func(store.Layer, *durable.Batch) error {
+		return func(l store.Layer, b *durable.Batch) error {
 			r := c.Record
 			r.Layers = append(r.Layers[:len(r.Layers):len(r.Layers)], l.DiffID)
 			r.Sealing = l.DiffID
-			return errors.Join(c.Rebase(r), after)
+			if err := c.RebaseIn(b, r); err != nil {
+				return err
+			}
+			b.Do(func() error { return after })
+			return nil
 		}
 	}
 	seal := func(t *testing.T, e *Engine, c *container.Container, after error) {

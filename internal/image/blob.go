@@ -30,10 +30,9 @@ func (i *Images) Blob(digest oci.Digest) ([]byte, error) {
 	return data, nil
 }
 
-// putBlobs writes what is not there yet, in order, each one durably before the
-// next. A file with other content is written anew: a crash of some other tool,
+// putBlobs adds what is not there yet to the batch, in order. A file with other content is written anew: a crash of some other tool,
 // or of a disk, must not last for ever (moby#49784).
-func (i *Images) putBlobs(blobs ...[]byte) error {
+func (i *Images) putBlobs(b *durable.Batch, blobs ...[]byte) error {
 	dir, err := i.open(blobDir)
 	if err != nil {
 		return err
@@ -44,7 +43,7 @@ func (i *Images) putBlobs(blobs ...[]byte) error {
 		if _, err := i.Blob(digest); err == nil {
 			continue
 		}
-		if err := durable.WriteFile(dir, digest.Hex(), data, 0o600); err != nil {
+		if err := b.WriteFile(dir, digest.Hex(), data, 0o600); err != nil {
 			return err
 		}
 	}

@@ -19,6 +19,7 @@ import (
 	"os"
 	"slices"
 
+	"strata/internal/durable"
 	"strata/internal/oci"
 )
 
@@ -69,32 +70,67 @@ func (i *Images) manifest(digest oci.Digest) (oci.Manifest, error) {
 
 // Add stores a new image of the given config and layers, oldest first, and makes
 // a manifest for it. The image has no name yet.
-func (i *Images) Add(config oci.ImageConfig, layers []oci.Descriptor) (Image, error) {
+func (i *Images) Add(config oci.ImageConfig, layers []oci.Descriptor) (img Image, err error) {
+	err = i.batch(func(b *durable.Batch) error {
+		img, err = i.AddIn(b, config, layers)
+		return err
+	})
+	return img, err
+}
+
+// AddIn is Add as part of a batch: the image is there when that is committed.
+func (i *Images) AddIn(b *durable.Batch, config oci.ImageConfig, layers []oci.Descriptor) (Image, error) {
 	data, err := config.Document()
 	if err != nil {
 		return Image{}, fmt.Errorf("add image: %w", err)
 	}
-	return i.AddConfig(data, layers)
+	return i.addConfig(b, data, layers)
+}
+
+// batch commits what add adds to a batch.
+func (i *Images) batch(add func(*durable.Batch) error) (err error) {
+	b := durable.NewBatch(i.dir)
+	defer func() { err = errors.Join(err, b.Close()) }()
+	if err := add(b); err != nil {
+		return err
+	}
+	return b.Commit()
 }
 
 // AddConfig is Add with a config document that was received and is kept as it
 // is, so that the image ID stays what it was.
-func (i *Images) AddConfig(config []byte, layers []oci.Descriptor) (Image, error) {
+func (i *Images) AddConfig(config []byte, layers []oci.Descriptor) (img Image, err error) {
+	err = i.batch(func(b *durable.Batch) error {
+		img, err = i.addConfig(b, config, layers)
+		return err
+	})
+	return img, err
+}
+
+func (i *Images) addConfig(b *durable.Batch, config []byte, layers []oci.Descriptor) (Image, error) {
 	manifest, err := json.Marshal(oci.NewManifest(config, layers))
 	if err != nil {
 		return Image{}, fmt.Errorf("add image: %w", err)
 	}
-	return i.Import(manifest, config)
+	return i.importIn(b, manifest, config)
 }
 
 // Import stores an image whose manifest and config were received, byte for
 // byte. The two must belong together.
-func (i *Images) Import(manifest, config []byte) (Image, error) {
+func (i *Images) Import(manifest, config []byte) (img Image, err error) {
+	err = i.batch(func(b *durable.Batch) error {
+		img, err = i.importIn(b, manifest, config)
+		return err
+	})
+	return img, err
+}
+
+func (i *Images) importIn(b *durable.Batch, manifest, config []byte) (Image, error) {
 	img, err := check(manifest, config)
 	if err != nil {
 		return Image{}, fmt.Errorf("add image %s: %w", oci.FromBytes(manifest), err)
 	}
-	if err := i.putBlobs(config, manifest); err != nil {
+	if err := i.putBlobs(b, config, manifest); err != nil {
 		return Image{}, fmt.Errorf("add image %s: %w", img.Manifest, err)
 	}
 	return img, nil

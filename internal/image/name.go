@@ -39,6 +39,15 @@ func fileOf(ref oci.Reference) string {
 // reference without a tag gets the default one; one with a digest is refused,
 // because it names an image for ever.
 func (i *Images) Tag(img Image, ref oci.Reference) error {
+	return i.tag(img, ref, durable.WriteFile)
+}
+
+// TagIn is Tag as part of a batch, to which the image has been added.
+func (i *Images) TagIn(b *durable.Batch, img Image, ref oci.Reference) error {
+	return i.tag(img, ref, b.WriteFile)
+}
+
+func (i *Images) tag(img Image, ref oci.Reference, write func(*os.File, string, []byte, os.FileMode) error) error {
 	ref = ref.WithDefaultTag()
 	if ref.Digest != "" {
 		return fmt.Errorf("tag %s: a reference with a digest cannot be given to an image", ref.Familiar())
@@ -55,7 +64,7 @@ func (i *Images) Tag(img Image, ref oci.Reference) error {
 		return fmt.Errorf("tag %s: %w", ref.Familiar(), err)
 	}
 	defer dir.Close()
-	if err := durable.WriteFile(dir, fileOf(ref), data, 0o600); err != nil {
+	if err := write(dir, fileOf(ref), data, 0o600); err != nil {
 		return fmt.Errorf("tag %s: %w", ref.Familiar(), err)
 	}
 	return nil

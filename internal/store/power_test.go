@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"strata/internal/durable"
 	"strata/internal/linux"
 	"strata/internal/oci"
 	"strata/internal/store"
@@ -104,7 +105,7 @@ func TestLayerSurvivesPowerFailure(t *testing.T) {
 }
 
 // sealOn makes an upperdir on the disk and seals it.
-func sealOn(t *testing.T, d *disk, s *store.Store, ready func(store.Layer) error) oci.Digest {
+func sealOn(t *testing.T, d *disk, s *store.Store, ready func(store.Layer, *durable.Batch) error) oci.Digest {
 	t.Helper()
 	err := errors.Join(os.MkdirAll(d.dir+"/box/upper/etc", 0o755), os.WriteFile(d.dir+"/box/upper/etc/file", []byte(strings.Repeat("x", 1<<20)), 0o644))
 	want(t, "make", err, nil)
@@ -120,16 +121,19 @@ func sealOn(t *testing.T, d *disk, s *store.Store, ready func(store.Layer) error
 	return l.DiffID
 }
 
-// When the power fails as soon as the caller knows the layer, the upperdir is
-// whole and in its place, and a new seal gives the same layer.
+// When the power fails as soon as the caller may record the layer, the upperdir
+// is whole and in its place, and a new seal gives the same layer.
 func TestPowerFailsInSeal(t *testing.T) {
 	d := newDisk(t)
 	s := d.open()
 	var id oci.Digest
 	var failed error
-	sealOn(t, d, s, func(l store.Layer) error {
-		id, failed = l.DiffID, d.fail()
-		return errors.New("the power has failed")
+	sealOn(t, d, s, func(l store.Layer, b *durable.Batch) error {
+		b.Do(func() error {
+			id, failed = l.DiffID, d.fail()
+			return errors.New("the power has failed")
+		})
+		return nil
 	})
 	want(t, "close", s.Close(), nil)
 	if failed != nil {

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"strata/internal/durable"
 	"strata/internal/linux"
 	"strata/internal/oci"
 	"strata/internal/store"
@@ -98,7 +99,7 @@ func playSeal(s *store.Store, dir, name string) error {
 	if err != nil {
 		return err
 	}
-	_, err = s.Seal(context.Background(), from, name, store.SealOptions{Ready: func(l store.Layer) error {
+	_, err = s.Seal(context.Background(), from, name, store.SealOptions{Ready: func(l store.Layer, _ *durable.Batch) error {
 		fmt.Println(l.DiffID)
 		select {}
 	}})

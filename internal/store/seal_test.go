@@ -106,7 +106,7 @@ func TestSealThatFailsLeavesTheUpperdir(t *testing.T) {
 			box, _ := newUpper(t, name)
 			want(t, "spoil", c.spoil(box+"/upper"), nil)
 			before := inodesOf(t, box+"/upper")
-			opts := store.SealOptions{Ready: func(store.Layer) error { return c.ready }}
+			opts := store.SealOptions{Ready: func(store.Layer, *durable.Batch) error { return c.ready }}
 			_, err := s.Seal(context.Background(), openDir(t, box), "upper", opts)
 			wantError(t, err, "seal "+box+"/upper: ", c.want)
 			want(t, "upperdir", inodesOf(t, box+"/upper"), before)
@@ -142,7 +142,7 @@ func TestRestOfAKilledSeal(t *testing.T) {
 	s := newStore(t)
 	box, inodes := newUpper(t, "hello")
 	var id oci.Digest
-	opts := store.SealOptions{Ready: func(l store.Layer) error {
+	opts := store.SealOptions{Ready: func(l store.Layer, _ *durable.Batch) error {
 		id = l.DiffID
 		return os.Mkdir(s.Path()+"/layers/"+id.Hex(), 0o700)
 	}}
@@ -166,7 +166,7 @@ func TestRestOfAKilledSeal(t *testing.T) {
 func TestSealLocksTheLayer(t *testing.T) {
 	s := newStore(t)
 	box, _ := newUpper(t, "hello")
-	opts := store.SealOptions{Ready: func(store.Layer) error {
+	opts := store.SealOptions{Ready: func(store.Layer, *durable.Batch) error {
 		staged, err := filepath.Glob(s.Path() + "/staging/*/*")
 		if err != nil || len(staged) != 1 {
 			return fmt.Errorf("staged: %v, %v", staged, err)
