@@ -34,7 +34,8 @@ func kinds() []kind {
 
 // Check notes what there is now of the test that works in dir and in no other
 // directory, and at the test's end reports each thing that has come since.
-// Processes that are about to end are waited for. Call it right after the
+// Processes that are about to end are waited for, and mounts that were left are
+// taken away, or the directory could not be removed. Call it right after the
 // directory is made, so that it looks last, but before that is removed.
 func Check(t testing.TB, dir string) {
 	t.Helper()
@@ -55,6 +56,7 @@ func check(t testing.TB, dir string, grace time.Duration) {
 				}
 			}
 		}
+		detach(dir)
 	})
 }
 

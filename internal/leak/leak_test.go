@@ -76,6 +76,9 @@ func TestEachKindIsFound(t *testing.T) {
 			if got := r.end(); !strings.Contains(got, c.want) {
 				t.Errorf("reported %q, want %q in it", got, c.want)
 			}
+			if left, err := mounts(dir); err != nil || len(left) > 0 {
+				t.Errorf("after the report %q is still mounted, %v", left, err)
+			}
 		})
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -27,6 +28,20 @@ func mounts(dir string) ([]string, error) {
 		}
 	}
 	return found, nil
+}
+
+// detach takes away what is mounted in dir, the newest first. It is for a test
+// that has failed, so errors do not matter.
+func detach(dir string) {
+	lines, _ := mounts(dir)
+	for _, line := range slices.Backward(lines) {
+		if fields := strings.Fields(line); len(fields) > 4 { // proc_pid_mountinfo(5): the fifth is the mount point
+			path := strings.ReplaceAll(fields[4], `\040`, " ")
+			if beneath(path, dir) {
+				unix.Unmount(path, unix.MNT_DETACH)
+			}
+		}
+	}
 }
 
 // ownName is a cgroup of a container: our name and an ID, or the beginning of
