@@ -74,28 +74,32 @@ func (e *Engine) failed(c *container.Container, cause error) error {
 	})
 }
 
+// startProcess makes what it can of the sandbox beside the mount of the root
+// filesystem, in which the user is then found.
 func (e *Engine) startProcess(c *container.Container, streams Streams) (*sandbox.Process, error) {
-	root, err := e.mountContainer(c)
-	if err != nil {
-		return nil, err
-	}
-	defer root.Close()
-	u, err := lookupUser(root, c.Record.Config.User)
-	if err != nil {
-		return nil, err
-	}
-	spec := e.spec(&c.Record, u)
-	if spec.Process.Terminal {
-		spec.Process.ConsoleSize = streams.size()
-	}
+	spec := e.spec(&c.Record, user{})
 	plan, err := sandbox.NewPlan(spec, sandbox.Options{
-		Root: root, MountPoint: e.mountPoint(), Init: c.Record.Host.Init,
+		MountPoint: e.mountPoint(), Init: c.Record.Host.Init,
 		Stdin: streams.Stdin, Stdout: streams.Stdout, Stderr: streams.Stderr,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return plan.Start()
+	plan.Begin()
+	root, err := e.mountContainer(c)
+	if err != nil {
+		return nil, errors.Join(err, plan.Close())
+	}
+	defer root.Close()
+	u, err := lookupUser(root, c.Record.Config.User)
+	if err != nil {
+		return nil, errors.Join(err, plan.Close())
+	}
+	*spec.Process = *process(&c.Record, u)
+	if spec.Process.Terminal {
+		spec.Process.ConsoleSize = streams.size()
+	}
+	return plan.Start(root)
 }
 
 // mountPoint is where a sandbox attaches its root, in its own namespace only.

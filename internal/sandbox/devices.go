@@ -32,10 +32,26 @@ var deviceLinks = [][2]string{
 	{"stderr", "/proc/self/fd/2"}, {"ptmx", "pts/ptmx"}, {"core", "/proc/kcore"},
 }
 
-func deviceSteps() []step {
+// devSteps are /dev itself, its devices and its links.
+func devSteps(m specs.Mount, o mountOptions) []step {
+	dev := new(*os.File)
+	var nodes []deviceNode
 	return []step{
-		{lines: shellDevices, prepare: (*preparation).devices},
-		{lines: shellDeviceLinks, prepare: (*preparation).deviceLinks},
+		detachedStep(m, o, dev),
+		{
+			lines: shellDevices,
+			begin: func(p *Plan) (err error) { nodes, err = p.deviceNodes(*dev); return err },
+			prepare: func(prep *preparation) error {
+				for _, n := range nodes {
+					prep.attach(n.node, n.file, n.file.Name())
+				}
+				return nil
+			},
+		},
+		{
+			lines: shellDeviceLinks,
+			begin: func(*Plan) error { return makeDeviceLinks(*dev) },
+		},
 	}
 }
 
@@ -58,44 +74,37 @@ func shellDeviceLinks() []Line {
 	return []Line{{strings.Join(links, "; "), "names that programs expect"}}
 }
 
-func (p *preparation) dev() *os.File { return p.mounts[len(p.mounts)-1].root }
+// A deviceNode is a clone of a device and the file that it goes on.
+type deviceNode struct{ node, file *os.File }
 
-func (p *preparation) devices() error {
-	dev := p.dev()
+func (p *Plan) deviceNodes(dev *os.File) ([]deviceNode, error) {
+	var nodes []deviceNode
 	for _, d := range devices {
 		node, err := mount.Clone("/dev/"+d.name, false)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		p.keep(node)
 		// The host's name may be anything: CVE-2025-31133.
 		st, err := linux.Fstat(int(node.Fd()))
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if st.Mode&unix.S_IFMT != unix.S_IFCHR || st.Rdev != unix.Mkdev(d.major, d.minor) {
-			return fmt.Errorf("mount /dev/%s: the host's is not character device %d:%d", d.name, d.major, d.minor)
+			return nil, fmt.Errorf("mount /dev/%s: the host's is not character device %d:%d", d.name, d.major, d.minor)
 		}
-		if err := p.cover(dev, node, d.name); err != nil {
-			return err
+		fd, err := linux.OpenAt(int(dev.Fd()), d.name, unix.O_CREAT|unix.O_EXCL|unix.O_RDONLY, 0o666)
+		if err != nil {
+			return nil, &os.PathError{Op: "create", Path: "/dev/" + d.name, Err: err}
 		}
+		nodes = append(nodes, deviceNode{node, p.keep(os.NewFile(uintptr(fd), "/dev/"+d.name))})
 	}
-	return nil
+	return nodes, nil
 }
 
-// cover makes an empty file name in dev and attaches node to it.
-func (p *preparation) cover(dev, node *os.File, name string) error {
-	fd, err := linux.OpenAt(int(dev.Fd()), name, unix.O_CREAT|unix.O_EXCL|unix.O_RDONLY, 0o666)
-	if err != nil {
-		return &os.PathError{Op: "create", Path: "/dev/" + name, Err: err}
-	}
-	p.attach(node, p.keep(os.NewFile(uintptr(fd), name)), "/dev/"+name)
-	return nil
-}
-
-func (p *preparation) deviceLinks() error {
+func makeDeviceLinks(dev *os.File) error {
 	for _, l := range deviceLinks {
-		if err := unix.Symlinkat(l[1], int(p.dev().Fd()), l[0]); err != nil {
+		if err := unix.Symlinkat(l[1], int(dev.Fd()), l[0]); err != nil {
 			return &os.PathError{Op: "symlink", Path: "/dev/" + l[0], Err: err}
 		}
 	}

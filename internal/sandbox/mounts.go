@@ -23,13 +23,12 @@ func mountSteps(p *Plan) []step {
 		switch {
 		case o.bind:
 			steps = append(steps, bindStep(m, o))
+		case m.Type == "tmpfs" && m.Destination == "/dev":
+			steps = append(steps, devSteps(m, o)...)
 		case m.Type == "tmpfs" || m.Type == "devpts":
-			steps = append(steps, detachedStep(m, o))
+			steps = append(steps, detachedStep(m, o, new(*os.File)))
 		default:
 			steps = append(steps, namespaceStep(m, o))
-		}
-		if m.Type == "tmpfs" && m.Destination == "/dev" {
-			steps = append(steps, deviceSteps()...)
 		}
 		if m.Type == "devpts" && p.spec.Process.Terminal {
 			steps = append(steps, consoleStep(p.spec.Process))
@@ -84,21 +83,25 @@ func namespaceStep(m specs.Mount, o mountOptions) step {
 	}
 }
 
-// detachedStep is a filesystem that can be made before the child exists.
-func detachedStep(m specs.Mount, o mountOptions) step {
+// detachedStep is a filesystem that can be made before the child exists, and
+// then is at made.
+func detachedStep(m specs.Mount, o mountOptions, made **os.File) step {
 	return step{
 		lines: func() []Line { return shellMount(m, whyOf(m)) },
-		prepare: func(prep *preparation) error {
+		begin: func(p *Plan) error {
 			f, err := mount.New(m.Type, o.fsOptions(m.Source), int(o.attr))
 			if err != nil {
 				return fmt.Errorf("mount on %s: %w", m.Destination, err)
 			}
-			prep.keep(f)
+			*made = p.keep(f)
+			return nil
+		},
+		prepare: func(prep *preparation) error {
 			target, err := prep.directory(m.Destination)
 			if err != nil {
 				return err
 			}
-			prep.put(f, target, m.Destination)
+			prep.put(*made, target, m.Destination)
 			return nil
 		},
 	}

@@ -37,14 +37,11 @@ func (p *preparation) keep(f *os.File) *os.File {
 }
 
 func (p *preparation) close() error {
-	var errs []error
-	for _, f := range p.files {
-		errs = append(errs, f.Close())
-	}
+	err := closeAll(p.files)
 	if p.terminal != nil {
-		errs = append(errs, p.terminal.Close())
+		err = errors.Join(err, p.terminal.Close())
 	}
-	return errors.Join(errs...)
+	return err
 }
 
 // call adds one system call to the child's list; an error of it ends the start.

@@ -16,19 +16,17 @@ import (
 	"os"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 
 	"strata/internal/spawn"
 )
 
 // Options are what a sandbox needs beside its specification.
 type Options struct {
-	// Root is the detached mount that becomes the root filesystem. It stays
-	// the caller's.
-	Root *os.File
-	// RootShell are the commands that Explain shows for making that mount at
-	// $root, in place of Root.
+	// RootShell are the commands that Explain shows for making the root
+	// filesystem's mount at $root.
 	RootShell []Line
-	// MountPoint is a directory of the host on which Root is attached inside
+	// MountPoint is a directory of the host on which the root is attached inside
 	// the new mount namespace, before it becomes "/". Nobody outside sees it.
 	MountPoint string
 	// Stdin, Stdout and Stderr become descriptors 0 to 2; nil is /dev/null.
@@ -49,13 +47,17 @@ type Plan struct {
 	spec    *specs.Spec
 	options Options
 	steps   []step
+	begun   chan error // from Begin; then made is ours again
+	made    []*os.File
 }
 
 // step is one thing done on the way to the program: shown as lines, which are
-// made only when they are wanted, and done by prepare, which may act at once or
-// add calls to the list of the child.
+// made only when they are wanted, and done by begin, for what does not depend on
+// the root filesystem, and prepare, which may act at once or add calls to the
+// list of the child.
 type step struct {
 	lines   func() []Line
+	begin   func(*Plan) error
 	prepare func(*preparation) error
 }
 
@@ -90,15 +92,62 @@ func NewPlan(spec *specs.Spec, options Options) (*Plan, error) {
 
 func (p *Plan) add(steps ...step) { p.steps = append(p.steps, steps...) }
 
-// Start carries the plan out and returns when the program has been executed.
-// A program that could not be is a *spawn.Error with Exec set.
+// Begin makes, beside whatever the caller does meanwhile, the mounts that need
+// no root filesystem: on two processors they cost no time. Start or Close must
+// follow.
+func (p *Plan) Begin() {
+	p.begun = make(chan error, 1)
+	go func() { p.begun <- p.begin() }()
+}
+
+func (p *Plan) begin() error {
+	for _, s := range p.steps {
+		if s.begin == nil {
+			continue
+		}
+		if err := s.begin(p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// keep closes f with the plan.
+func (p *Plan) keep(f *os.File) *os.File {
+	p.made = append(p.made, f)
+	return f
+}
+
+// Close gives up a plan that Begin was called for and Start was not.
+func (p *Plan) Close() error {
+	<-p.begun
+	return closeAll(p.made)
+}
+
+func closeAll(files []*os.File) error {
+	var errs []error
+	for _, f := range files {
+		errs = append(errs, f.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Start carries the plan out over root, a detached mount that stays the
+// caller's, and returns when the program has been executed. Begin was called. A
+// program that could not be executed is a *spawn.Error with Exec set.
+//
+// The specification's process may have been changed since NewPlan.
 //
 // The child ends with the thread that started it (prctl(2), PR_SET_PDEATHSIG).
 // Go parks threads and does not end them, but for that of a goroutine which ends
 // while locked to it (runtime.LockOSThread): do not start a sandbox from one.
-func (p *Plan) Start() (_ *Process, err error) {
-	prep := &preparation{root: p.options.Root}
+func (p *Plan) Start(root *os.File) (_ *Process, err error) {
+	begun := <-p.begun
+	prep := &preparation{root: root, files: p.made}
 	defer func() { err = errors.Join(err, prep.close()) }()
+	if begun != nil {
+		return nil, begun
+	}
 	for _, s := range p.steps {
 		if s.prepare == nil {
 			continue
@@ -108,6 +157,9 @@ func (p *Plan) Start() (_ *Process, err error) {
 		}
 	}
 	child, err := spawn.Start(&prep.list, spawn.Options{Namespaces: cloneFlags(p.spec)})
+	if p.options.Init {
+		err = errors.Join(err, unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0))
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 
@@ -73,8 +72,6 @@ func newSpec(script string) *specs.Spec {
 // run starts spec over dir and returns what it wrote and how it ended.
 func run(t *testing.T, dir string, spec *specs.Spec, change func(*Options)) (string, int, error) {
 	t.Helper()
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
 	root, err := mount.Clone(dir, false)
 	if err != nil {
 		t.Fatal(err)
@@ -85,7 +82,7 @@ func run(t *testing.T, dir string, spec *specs.Spec, change func(*Options)) (str
 		t.Fatal(err)
 	}
 	defer r.Close()
-	options := Options{Root: root, MountPoint: t.TempDir(), Stdout: w, Stderr: w}
+	options := Options{MountPoint: t.TempDir(), Stdout: w, Stderr: w}
 	if change != nil {
 		change(&options)
 	}
@@ -94,7 +91,8 @@ func run(t *testing.T, dir string, spec *specs.Spec, change func(*Options)) (str
 		w.Close()
 		return "", 0, err
 	}
-	p, err := plan.Start()
+	plan.Begin()
+	p, err := plan.Start(root)
 	w.Close()
 	if err != nil {
 		return "", 0, err
@@ -170,8 +168,10 @@ func TestExit(t *testing.T) {
 	}
 }
 
+// Process 2 may run before process 1 is init: all that it can read then is
+// nothing, and at last the init.
 func TestInitIsNotOurBinary(t *testing.T) {
-	got, _, err := run(t, rootfs(t), newSpec("readlink /proc/1/exe; echo $$"), func(o *Options) { o.Init = true })
+	got, _, err := run(t, rootfs(t), newSpec("until readlink /proc/1/exe; do :; done; echo $$"), func(o *Options) { o.Init = true })
 	if want := "/memfd:init (deleted)\n2"; err != nil || got != want {
 		t.Errorf("got %q, %v; want %q", got, err, want)
 	}
