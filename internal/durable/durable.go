@@ -76,20 +76,11 @@ func writeNew(dir *os.File, name string, data []byte, mode os.FileMode, sync boo
 	return wrap("fdatasync", f.Name(), linux.Retry(func() error { return unix.Fdatasync(fd) }))
 }
 
-// PublishDir gives the directory fromName of from the name toName in to, and
-// syncs both parents. What is in the directory must be on disk already (SyncFS).
+// RenameNew gives the file or directory fromName of from the name toName in to.
 // When toName exists nothing changes and the error is os.ErrExist: somebody else
-// won, and what he published is as good.
-func PublishDir(from *os.File, fromName string, to *os.File, toName string) error {
-	if err := RenameNew(from, fromName, to, toName); err != nil {
-		return err
-	}
-	return errors.Join(Sync(to), Sync(from))
-}
-
-// RenameNew is PublishDir without the syncs, for a caller that publishes several
-// names and then syncs the parents once, or to whom the rename is a convenience
-// that a power failure may undo. It moves files and directories alike.
+// won, and what he published is as good. To publish durably, what is in the
+// directory must be on disk already (SyncFS), and the parents are synced after
+// (Sync, or in a Batch).
 func RenameNew(from *os.File, fromName string, to *os.File, toName string) error {
 	err := linux.Retry(func() error {
 		return unix.Renameat2(int(from.Fd()), fromName, int(to.Fd()), toName, unix.RENAME_NOREPLACE)

@@ -146,7 +146,7 @@ func TestErrorsNameCallAndPath(t *testing.T) {
 	want(t, "entries", names(t, dir), "[]")
 }
 
-func TestPublishDirHasOneWinner(t *testing.T) {
+func TestRenameNewHasOneWinner(t *testing.T) {
 	root := t.TempDir()
 	for _, d := range []string{"from/a", "from/b", "to"} {
 		if err := os.MkdirAll(filepath.Join(root, d), 0o700); err != nil {
@@ -154,18 +154,18 @@ func TestPublishDirHasOneWinner(t *testing.T) {
 		}
 	}
 	from, to := open(t, filepath.Join(root, "from")), open(t, filepath.Join(root, "to"))
-	if err := durable.PublishDir(from, "a", to, "x"); err != nil {
+	if err := durable.RenameNew(from, "a", to, "x"); err != nil {
 		t.Fatal(err)
 	}
-	err := durable.PublishDir(from, "b", to, "x") // rename(2) would replace the empty directory x
+	err := durable.RenameNew(from, "b", to, "x") // rename(2) would replace the empty directory x
 	want(t, fmt.Sprint("second: ", err), errors.Is(err, os.ErrExist), true)
 	want(t, "from", names(t, from), []string{"b"})
 	want(t, "to", names(t, to), []string{"x"})
-	err = durable.PublishDir(from, "gone", to, "y")
+	err = durable.RenameNew(from, "gone", to, "y")
 	want(t, fmt.Sprint("missing: ", err), errors.Is(err, os.ErrNotExist), true)
 }
 
-func TestPublishDirRace(t *testing.T) {
+func TestRenameNewRace(t *testing.T) {
 	root := t.TempDir()
 	from, to := open(t, root), open(t, root)
 	const racers = 16
@@ -177,7 +177,7 @@ func TestPublishDirRace(t *testing.T) {
 			t.Fatal(err)
 		}
 		all.Go(func() {
-			err := durable.PublishDir(from, name, to, "published")
+			err := durable.RenameNew(from, name, to, "published")
 			won[i], lost[i] = err == nil, errors.Is(err, os.ErrExist)
 		})
 	}
