@@ -100,7 +100,7 @@ func TestParallelOneContainer(t *testing.T) {
 	needsContainers(t)
 	p := newPlace(t)
 	p.must("import", os.Getenv(rootfsEnv), "bb")
-	expected := regexp.MustCompile(`in use by another|no such container|was removed|running`)
+	expected := regexp.MustCompile(`in use by another|no such container|was removed|running|no such file`)
 	for round := range 6 {
 		p.must("create", "--name", "one", "bb", "sh", "-c", "echo x >> /x")
 		p.must("start", "-a", "one")
