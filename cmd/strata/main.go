@@ -15,6 +15,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -81,9 +82,16 @@ func report(err error) int {
 	case errors.As(err, &wrong):
 		code = engine.ExitError
 	}
+	if errors.Is(err, context.Canceled) {
+		code, err = interrupted, errors.New("interrupted; what was begun is taken back")
+	}
 	fmt.Fprintln(os.Stderr, "strata: "+oneLine(err))
 	return code
 }
+
+// interrupted is the exit code of a command that Ctrl-C has ended, the shells'
+// 128 and the number of SIGINT.
+const interrupted = 130
 
 // oneLine is an error's text with the lines of joined errors on one.
 func oneLine(err error) string {

@@ -57,6 +57,9 @@ func (e *Engine) complete(r *container.Record, o CreateOptions) error {
 	}
 	configure(&r.Config, o)
 	if len(r.Config.Entrypoint)+len(r.Config.Cmd) == 0 {
+		if o.Rootfs != "" {
+			return errors.New("no command given: name one after the options")
+		}
 		return errors.New("no command given, and the image has none; name one after the image")
 	}
 	return nil

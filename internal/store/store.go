@@ -147,6 +147,9 @@ func (s *Store) create() error {
 		return err
 	}
 	for _, e := range entries {
+		if e.Name == formatFile { // somebody else has made the store meanwhile
+			return s.check()
+		}
 		if e.Name != lockFile && !slices.Contains(directories(), e.Name) && !durable.IsTemporary(e.Name) {
 			return fmt.Errorf("it is no store and not empty: it holds %q", e.Name)
 		}
