@@ -9,10 +9,8 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"os/signal"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -26,21 +24,7 @@ func main() {
 		Verbs: []cli.Verb{{Name: "import", New: newImportCommand}},
 	}
 	p.Global.StringVar(&rootFlag, "root", "", "DIR", "directory of the store (default $STRATA_ROOT, or "+engine.DefaultRoot()+")")
-	os.Exit(report(p.Run(os.Args[1:])))
-}
-
-// report prints err as one line and returns the exit code, Docker's 125 for a
-// command line that cannot be read.
-func report(err error) int {
-	if err == nil {
-		return 0
-	}
-	fmt.Fprintln(os.Stderr, "strata: "+strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n", "; "))
-	var wrong *cli.UsageError
-	if errors.As(err, &wrong) {
-		return engine.ExitError
-	}
-	return 1
+	os.Exit(p.Report(os.Stderr, p.Run(os.Args[1:])))
 }
 
 // rootFlag is the store named on the command line, "" for the default.

@@ -15,11 +15,9 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 
 	"strata/internal/cli"
 	"strata/internal/engine"
@@ -30,7 +28,7 @@ var version = "0.1.0-dev"
 
 func main() {
 	p := newProgram()
-	os.Exit(report(p.Run(os.Args[1:])))
+	os.Exit(p.Report(os.Stderr, p.Run(os.Args[1:])))
 }
 
 func newProgram() *cli.Program {
@@ -48,54 +46,6 @@ func newProgram() *cli.Program {
 	}
 	p.Global.StringVar(&rootFlag, "root", "", "DIR", "directory of the store (default $STRATA_ROOT, or "+engine.DefaultRoot()+")")
 	return p
-}
-
-// An exitError carries an exit code that is not 1, and may be silent.
-type exitError struct {
-	code int
-	err  error
-}
-
-func (e *exitError) Error() string {
-	if e.err == nil {
-		return fmt.Sprintf("exit code %d", e.code)
-	}
-	return e.err.Error()
-}
-
-func (e *exitError) Unwrap() error { return e.err }
-
-// report prints err as one line and returns the exit code: Docker's 125 for a
-// command line that cannot be read, 1 for what went wrong in doing it.
-func report(err error) int {
-	if err == nil {
-		return 0
-	}
-	code := 1
-	var exit *exitError
-	var wrong *cli.UsageError
-	switch {
-	case errors.As(err, &exit):
-		if code = exit.code; exit.err == nil {
-			return code
-		}
-	case errors.As(err, &wrong):
-		code = engine.ExitError
-	}
-	if errors.Is(err, context.Canceled) {
-		code, err = interrupted, errors.New("interrupted; what was begun is taken back")
-	}
-	fmt.Fprintln(os.Stderr, "strata: "+oneLine(err))
-	return code
-}
-
-// interrupted is the exit code of a command that Ctrl-C has ended, the shells'
-// 128 and the number of SIGINT.
-const interrupted = 130
-
-// oneLine is an error's text with the lines of joined errors on one.
-func oneLine(err error) string {
-	return strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n", "; ")
 }
 
 func usage(err error) error { return &cli.UsageError{Err: err} }
@@ -127,12 +77,12 @@ func forEach(names []string, f func(*engine.Engine, string) error) error {
 		failed := false
 		for _, name := range names {
 			if err := f(e, name); err != nil {
-				fmt.Fprintln(os.Stderr, "strata: "+oneLine(err))
+				fmt.Fprintln(os.Stderr, "strata: "+cli.OneLine(err))
 				failed = true
 			}
 		}
 		if failed {
-			return &exitError{code: 1}
+			return &cli.ExitError{Code: 1}
 		}
 		return nil
 	})

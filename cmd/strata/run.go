@@ -76,7 +76,7 @@ func foreground(e *engine.Engine, c *container.Container, stdin bool) (int, erro
 	}
 	code, err := attach(running, stdin)
 	if err != nil { // the container has run: its exit code is ours, whatever we failed to write down
-		fmt.Fprintf(os.Stderr, "strata: container %s: %s\n", c.Record.DisplayName(), oneLine(err))
+		fmt.Fprintf(os.Stderr, "strata: container %s: %s\n", c.Record.DisplayName(), cli.OneLine(err))
 	}
 	return code, nil
 }
@@ -89,11 +89,11 @@ func ended(code int, c *container.Container, err error) error {
 	case err == nil && code == 0:
 		return nil
 	case err == nil:
-		return &exitError{code: code}
+		return &cli.ExitError{Code: code}
 	case errors.As(err, &failed) && failed.Exec:
-		return &exitError{code: code, err: programError(c, failed)}
+		return &cli.ExitError{Code: code, Err: programError(c, failed)}
 	}
-	return &exitError{code: engine.ExitError, err: fmt.Errorf("container %s: %w", c.Record.DisplayName(), err)}
+	return &cli.ExitError{Code: engine.ExitError, Err: fmt.Errorf("container %s: %w", c.Record.DisplayName(), err)}
 }
 
 func programError(c *container.Container, failed *spawn.Error) error {
