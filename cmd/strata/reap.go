@@ -10,12 +10,10 @@ import (
 	"strata/internal/engine"
 )
 
-// reapLater starts a process that empties the trash, when enough is in it, and
-// does not wait for it: deleting takes longer than starting a container.
+// reapLater starts a process that empties the trash, and does not wait for it:
+// deleting takes longer than starting a container. If somebody is at it
+// already, that process ends at once.
 func reapLater(e *engine.Engine) {
-	if !e.TrashIsFull() {
-		return
-	}
 	self, err := os.Executable()
 	if err != nil {
 		return

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"strata/internal/cli"
 	"strata/internal/container"
@@ -52,13 +53,20 @@ func run(f *containerFlags, fs *cli.FlagSet, args []string, explain bool) error 
 		return usage(fmt.Errorf("run: %w", err))
 	}
 	defer c.Close()
+	started := time.Now()
 	code, err := foreground(e, c, o.Host.OpenStdin)
 	if o.AutoRemove {
 		err = errors.Join(err, e.Discard(c))
-		reapLater(e)
+		if time.Since(started) > brief || e.TrashIsFull() {
+			reapLater(e)
+		}
 	}
 	return ended(code, c, err)
 }
+
+// brief is how long a container runs that had no time to fill the disk: its
+// directory may wait in the trash for more of its like.
+const brief = time.Second
 
 // foreground starts a container on our own streams and waits for its end.
 func foreground(e *engine.Engine, c *container.Container, stdin bool) (int, error) {

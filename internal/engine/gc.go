@@ -86,10 +86,12 @@ func (e *Engine) spaceHint(err error) error {
 	return fmt.Errorf("%w; free some space on the filesystem of %s (strata df, strata gc) and try again", err, e.root)
 }
 
-// TrashIsFull reports whether enough lies in the trash that it is worth
-// starting a reaper: many entries, by the link count of the directory.
+// TrashIsFull reports whether so much lies in the trash that it is worth starting
+// a reaper: many entries, by the link count of the directory. New inodes are slow
+// to make for minutes after old ones were deleted (recently_deleted in
+// fs/ext4/ialloc.c), so this should be seldom.
 func (e *Engine) TrashIsFull() bool {
-	const many = 64
+	const many = 512
 	var st unix.Stat_t
 	return unix.Stat(e.root+"/trash", &st) == nil && st.Nlink > many
 }
