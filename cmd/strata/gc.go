@@ -11,7 +11,7 @@ import (
 )
 
 func newGcCommand() *cli.Command {
-	var trashOnly, quiet bool
+	var trashOnly, quiet, noWait bool
 	c := &cli.Command{
 		Use:   "gc",
 		Short: "Delete what nothing refers to, and what interrupted commands left behind",
@@ -25,7 +25,7 @@ func newGcCommand() *cli.Command {
 				if !trashOnly {
 					garbage, err = e.Collect()
 				}
-				reaped, reapErr := e.Reap(ctx)
+				reaped, reapErr := e.Reap(ctx, !noWait)
 				if !quiet {
 					fmt.Printf("%d layers, %d containers, %d staging directories and %d blobs collected; %d files deleted\n",
 						len(garbage.Layers), garbage.Containers, garbage.Staging, garbage.Blobs, reaped.Entries)
@@ -36,5 +36,6 @@ func newGcCommand() *cli.Command {
 	}
 	c.Flags().BoolVar(&trashOnly, "trash-only", "", "only delete what has been removed already")
 	c.Flags().BoolVar(&quiet, "quiet", "q", "print nothing")
+	c.Flags().BoolVar(&noWait, "no-wait", "", "do nothing if another gc is deleting")
 	return c
 }

@@ -18,7 +18,7 @@ func reapLater(e *engine.Engine) {
 	if err != nil {
 		return
 	}
-	cmd := exec.Command(self, "--root", e.Root(), "gc", "--trash-only", "--quiet")
+	cmd := exec.Command(self, "--root", e.Root(), "gc", "--trash-only", "--no-wait", "--quiet")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if cmd.Start() == nil {
 		cmd.Process.Release()

@@ -76,7 +76,13 @@ func (e *Engine) layersInUse(entries []container.Entry) (map[oci.Digest]bool, er
 }
 
 // Reap deletes what is in the trash, at the lowest priority.
-func (e *Engine) Reap(ctx context.Context) (store.Reaped, error) { return e.store.Reap(ctx) }
+// If somebody else is at it, it waits for that, or with wait unset returns.
+func (e *Engine) Reap(ctx context.Context, wait bool) (store.Reaped, error) {
+	if wait {
+		return e.store.ReapAll(ctx)
+	}
+	return e.store.Reap(ctx)
+}
 
 // spaceHint says what to do about a full disk.
 func (e *Engine) spaceHint(err error) error {

@@ -22,7 +22,7 @@ var forwarding struct {
 // insist is how many interrupts it takes to kill a process that does not heed
 // them, as process 1 of a namespace does not unless it asks for them. The
 // handler has it as a constant.
-const insist = 3
+const insist = 3 //lint:ignore U1000 said here once for the assembly of both architectures
 
 // CatchSignals keeps the signals from ending this process. From now on they go
 // to the process that ForwardSignals names, at once or when it is named, and the

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -60,17 +61,41 @@ type Reaped struct {
 // point) stays for the next time and is reported; the rest is deleted. A
 // cancelled ctx stops it between two files, and is not an error.
 func (s *Store) Reap(ctx context.Context) (Reaped, error) {
+	reaped, err := s.reap(ctx)
+	if errors.Is(err, durable.ErrLocked) {
+		err = nil
+	}
+	return reaped, err
+}
+
+// turn is how often ReapAll looks whether the other reaper has ended. It does
+// not wait in flock(2), which nothing but the lock could end.
+const turn = 20 * time.Millisecond
+
+// ReapAll is Reap that waits until nobody else is at it, so that what was in the
+// trash when it was called is gone when it returns.
+func (s *Store) ReapAll(ctx context.Context) (Reaped, error) {
+	for {
+		reaped, err := s.reap(ctx)
+		if !errors.Is(err, durable.ErrLocked) {
+			return reaped, err
+		}
+		select {
+		case <-ctx.Done():
+			return Reaped{}, nil
+		case <-time.After(turn):
+		}
+	}
+}
+
+func (s *Store) reap(ctx context.Context) (Reaped, error) {
 	trash, err := s.open(trashDir, unix.O_DIRECTORY)
 	if err != nil {
 		return Reaped{}, err
 	}
 	lock, err := durable.TryExclusive(trash)
 	if err != nil {
-		trash.Close()
-		if errors.Is(err, durable.ErrLocked) {
-			err = nil
-		}
-		return Reaped{}, err
+		return Reaped{}, errors.Join(err, trash.Close())
 	}
 	defer lock.Close()
 	r := remover{ctx: ctx, trash: trash}
