@@ -31,6 +31,7 @@ run "strata run --rm edited grep EDITOR /etc/profile"
 run 'strata history edited'
 
 say '200 containers from one image.'
+# shellcheck disable=SC2016 # for the shell that run starts
 run 'for i in $(seq 200); do strata run --name w-$i mini sh -c "echo $i > /tmp/number"; done'
 run 'strata df'
 run 'strata df --verbose --format json | grep w-200'

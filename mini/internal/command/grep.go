@@ -3,6 +3,7 @@
 package command
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -82,7 +83,7 @@ func (g *grepper) compile() error {
 	}
 	if !g.opts.has("ef") {
 		if len(g.call.Args) == 0 {
-			return fmt.Errorf("usage: grep [OPTION]... PATTERN [FILE]...")
+			return errors.New("usage: grep [OPTION]... PATTERN [FILE]")
 		}
 		sources, g.call.Args = strings.Split(g.call.Args[0], "\n"), g.call.Args[1:]
 	}

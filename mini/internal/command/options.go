@@ -109,15 +109,6 @@ func (o options) last(letters string) byte {
 	return 0
 }
 
-func (o options) count(letter byte) (n int) {
-	for _, g := range o.given {
-		if g.letter == letter {
-			n++
-		}
-	}
-	return n
-}
-
 // value is the last value of the option, or otherwise.
 func (o options) value(letter byte, otherwise string) string {
 	if all := o.values(letter); len(all) > 0 {
