@@ -58,7 +58,7 @@ func (f *containerFlags) options(fs *cli.FlagSet, args []string) (o engine.Creat
 	}
 	if f.rootfs == "" {
 		if len(args) == 0 {
-			return o, errors.New("no image given: strata run [OPTIONS] IMAGE [COMMAND…], for example strata run mini")
+			return o, errors.New("no image given: name one after the options, for example mini")
 		}
 		o.Image, args = args[0], args[1:]
 	}

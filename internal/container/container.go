@@ -3,10 +3,11 @@
 // Package container keeps containers: a record of how one was made, the state
 // it is in, its upperdir, and the lock that says who has it in hand.
 //
-// A container is a directory named by its ID. Its record is written last when
-// it is made, so a directory without one is rubbish. The lock is a flock on the
-// directory itself, held by whoever runs or changes the container; it is free
-// as soon as that process is gone, whatever ended it.
+// A container is a directory named by its ID. The lock is a flock on that
+// directory, held by whoever runs or changes the container; it is free as soon
+// as that process is gone, whatever ended it. The record is written last, for a
+// container that is removed at its end a moment after it has begun to run: a
+// directory without one is rubbish only if its lock is free.
 package container
 
 import (
@@ -226,9 +227,6 @@ func (c *Container) Close() error {
 	c.lock = nil
 	return err
 }
-
-// Path is the container's directory on the host.
-func (c *Container) Path() string { return c.path }
 
 // UpperPath and WorkPath are its upperdir and workdir.
 func (c *Container) UpperPath() string { return filepath.Join(c.path, upperDir) }

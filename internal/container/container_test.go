@@ -94,7 +94,7 @@ func TestCreate(t *testing.T) {
 			t.Errorf("%s: %v, %v", dir, entries, err)
 		}
 	}
-	if s, err := c.State(); err != nil || s.Status != Created {
+	if s, err := readState(c.dir, c.Record.ID); err != nil || s.Status != Created {
 		t.Errorf("state %+v, %v", s, err)
 	}
 	if err := c.Close(); err != nil {
@@ -344,7 +344,7 @@ func TestMounted(t *testing.T) {
 	if at := c.Mounted(); at != "/a b/c" {
 		t.Errorf("mounted at %q", at)
 	}
-	if err := os.WriteFile(filepath.Join(c.Path(), mountFile), []byte("another-boot /a"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(c.path, mountFile), []byte("another-boot /a"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if at := c.Mounted(); at != "" {

@@ -67,9 +67,7 @@ func (s State) Alive() bool {
 	return err == nil && ticks == s.Ticks
 }
 
-// State reads where the container is; a container never started is Created.
-func (c *Container) State() (State, error) { return readState(c.dir, c.Record.ID) }
-
+// readState reads where a container is; one never started is Created.
 func readState(dir *os.File, id string) (State, error) {
 	data, err := durable.ReadFile(dir, stateFile, maxRecord)
 	if errors.Is(err, os.ErrNotExist) {

@@ -75,8 +75,8 @@ func (e *Engine) layersInUse(entries []container.Entry) (map[oci.Digest]bool, er
 	return used, nil
 }
 
-// Reap deletes what is in the trash, at the lowest priority.
-// If somebody else is at it, it waits for that, or with wait unset returns.
+// Reap deletes what is in the trash, at a low priority. If somebody else is at
+// it, it waits for that, or with wait unset returns at once.
 func (e *Engine) Reap(ctx context.Context, wait bool) (store.Reaped, error) {
 	if wait {
 		return e.store.ReapAll(ctx)

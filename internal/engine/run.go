@@ -46,8 +46,7 @@ type Running struct {
 }
 
 // Start starts a locked container in the foreground; it ends when we do. A
-// program that cannot be
-// executed is a *spawn.Error with Exec set.
+// program that cannot be executed is a *spawn.Error with Exec set.
 func (e *Engine) Start(c *container.Container, streams Streams) (*Running, error) {
 	if at := mountedAt(c); at != "" {
 		return nil, fmt.Errorf("start container %s: it is mounted at %s; unmount it first (strata umount %s)",

@@ -28,15 +28,10 @@ func SetAttr(f *os.File, set, clear uint64, recursive bool) error {
 
 // Clone is a bind mount that is not yet anywhere: a detached copy of the mount
 // that path is on, with path as its root, and of the mounts beneath path when
-// recursive. Symbolic links are followed, so path must be ours; for a path
-// inside a rootfs open it first and use CloneFile. The caller closes the result.
+// recursive. Symbolic links are followed, so path must be ours and not one inside
+// a rootfs. The caller closes the result.
 func Clone(path string, recursive bool) (*os.File, error) {
 	return openTree(unix.AT_FDCWD, path, path, cloneFlags(recursive))
-}
-
-// CloneFile is Clone of what f has open, a directory or any other file.
-func CloneFile(f *os.File, recursive bool) (*os.File, error) {
-	return openTree(int(f.Fd()), "", f.Name(), cloneFlags(recursive)|unix.AT_EMPTY_PATH)
 }
 
 func cloneFlags(recursive bool) uint {

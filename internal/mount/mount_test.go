@@ -127,17 +127,12 @@ func TestIsMountPointBind(t *testing.T) {
 	}
 }
 
-func TestCloneFile(t *testing.T) {
+func TestCloneOfFile(t *testing.T) {
 	m := newTmpfs(t)
 	if err := os.WriteFile(at(m, "file"), []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	f, err := os.Open(at(m, "file"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	clone, err := CloneFile(f, false)
+	clone, err := Clone(at(m, "file"), false)
 	if err != nil {
 		t.Fatal(err)
 	}
