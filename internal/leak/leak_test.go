@@ -111,9 +111,9 @@ func leaveProcess(prefix ...string) func(*testing.T, string) {
 	}
 }
 
-func leaveCgroup(t *testing.T, _ string) {
+func leaveCgroup(t *testing.T, dir string) {
 	for _, hierarchy := range []string{"/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/pids"} {
-		path := filepath.Join(hierarchy, fmt.Sprintf("strata-leak-%012x", os.Getpid()))
+		path := filepath.Join(hierarchy, cgroupPrefixes(dir)[0]+"0123456789ab")
 		if _, err := os.Stat(hierarchy + "/cgroup.procs"); err != nil || os.Mkdir(path, 0o755) != nil {
 			continue
 		}

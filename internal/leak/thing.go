@@ -5,10 +5,10 @@ package leak
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -44,29 +44,39 @@ func detach(dir string) {
 	}
 }
 
-// ownName is a cgroup of a container: our name and an ID, or the beginning of
-// one. Other programs name theirs after us too.
-const ownName = `strata.*[0-9a-f]{12}`
-
-// cgroups are those of containers, and those that a process of dir is in and
-// this one is not.
+// cgroups are those of the containers of a store that is dir or in it, whose
+// names begin with the store's device and inode, and those that a process of dir
+// is in and this one is not.
 func cgroups(dir string) (found []string, err error) {
 	for _, pid := range owned(dir) {
 		if theirs, err := os.ReadFile(proc(pid, "cgroup")); err == nil && !sameCgroup(theirs) {
 			found = append(found, describe(pid)+" in "+string(bytes.ReplaceAll(theirs, []byte("\n"), []byte(" "))))
 		}
 	}
-	own := regexp.MustCompile(ownName)
+	prefixes := cgroupPrefixes(dir)
 	err = filepath.WalkDir("/sys/fs/cgroup", func(path string, d fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENODEV) { // removed meanwhile
 			return nil
 		}
-		if err == nil && d.IsDir() && own.MatchString(d.Name()) {
+		own := func(prefix string) bool { return strings.HasPrefix(d.Name(), prefix) }
+		if err == nil && d.IsDir() && slices.ContainsFunc(prefixes, own) {
 			found = append(found, path)
 		}
 		return err
 	})
 	return found, err
+}
+
+// cgroupPrefixes are those of dir and of the directories in it.
+func cgroupPrefixes(dir string) (prefixes []string) {
+	stores, _ := filepath.Glob(dir + "/*")
+	for _, store := range append(stores, dir) {
+		var st unix.Stat_t
+		if unix.Stat(store, &st) == nil {
+			prefixes = append(prefixes, fmt.Sprintf("strata-%x-%x-", st.Dev, st.Ino))
+		}
+	}
+	return prefixes
 }
 
 func sameCgroup(theirs []byte) bool {
