@@ -48,13 +48,13 @@ func run(f *containerFlags, fs *cli.FlagSet, args []string, explain bool) error 
 	if err := checkTerminal(o.Host); err != nil {
 		return usage(fmt.Errorf("run: %w", err))
 	}
-	c, err := e.Create(o)
+	c, child, err := e.CreateToRun(o)
 	if err != nil {
 		return usage(fmt.Errorf("run: %w", err))
 	}
 	defer c.Close()
 	started := time.Now()
-	code, err := foreground(e, c, o.Host.OpenStdin)
+	code, err := foreground(e, c, child, o.Host.OpenStdin)
 	if o.AutoRemove {
 		err = errors.Join(err, e.Discard(c))
 		if time.Since(started) > brief || e.TrashIsFull() {
@@ -68,8 +68,9 @@ func run(f *containerFlags, fs *cli.FlagSet, args []string, explain bool) error 
 // directory may wait in the trash for more of its like.
 const brief = time.Second
 
-// foreground starts a container on our own streams and waits for its end.
-func foreground(e *engine.Engine, c *container.Container, stdin bool) (int, error) {
+// foreground starts a container on our own streams and waits for its end. Its
+// child may have been begun, or is nil.
+func foreground(e *engine.Engine, c *container.Container, child *spawn.Child, stdin bool) (int, error) {
 	streams := engine.Streams{Stdout: os.Stdout, Stderr: os.Stderr}
 	if stdin {
 		streams.Stdin = os.Stdin
@@ -78,7 +79,7 @@ func foreground(e *engine.Engine, c *container.Container, stdin bool) (int, erro
 	if err := spawn.CatchSignals(forwarded...); err != nil {
 		return engine.ExitError, err
 	}
-	running, err := e.Start(c, streams)
+	running, err := e.Start(c, child, streams)
 	if err != nil {
 		return engine.ExitCode(err), err
 	}

@@ -39,6 +39,6 @@ func start(e *engine.Engine, name string, interactive bool) error {
 	if err := checkTerminal(c.Record.Host); stdin && err != nil {
 		return fmt.Errorf("start: %w", err)
 	}
-	code, err := foreground(e, c, stdin)
+	code, err := foreground(e, c, nil, stdin)
 	return ended(code, c, err)
 }

@@ -33,11 +33,16 @@ type CreateOptions struct {
 }
 
 // Create makes a container and returns it locked; the caller closes it.
-func (e *Engine) Create(o CreateOptions) (c *container.Container, err error) {
+func (e *Engine) Create(o CreateOptions) (*container.Container, error) {
 	r, err := e.record(o)
 	if err != nil {
 		return nil, err
 	}
+	return e.create(r, o)
+}
+
+// create makes a container of what record has begun.
+func (e *Engine) create(r container.Record, o CreateOptions) (*container.Container, error) {
 	lease, err := e.store.Share()
 	if err != nil {
 		return nil, err

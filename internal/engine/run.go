@@ -45,17 +45,42 @@ type Running struct {
 	started   time.Time
 }
 
-// Start starts a locked container in the foreground; it ends when we do. A
-// program that cannot be executed is a *spawn.Error with Exec set.
-func (e *Engine) Start(c *container.Container, streams Streams) (*Running, error) {
-	if at := mountedAt(c); at != "" {
-		return nil, fmt.Errorf("start container %s: it is mounted at %s; unmount it first (strata umount %s)",
-			c.Record.DisplayName(), at, c.Record.DisplayName())
+// CreateToRun is Create for a container that is started at once: the kernel
+// makes its namespaces meanwhile. Start or Abandon must follow for the child.
+func (e *Engine) CreateToRun(o CreateOptions) (*container.Container, *spawn.Child, error) {
+	r, err := e.record(o)
+	if err != nil {
+		return nil, nil, err
 	}
-	if err := e.settle(c); err != nil {
-		return nil, err
+	child, err := sandbox.Begin(beginning(&r))
+	if err != nil {
+		return nil, nil, err
 	}
-	process, err := e.startProcess(c, streams)
+	c, err := e.create(r, o)
+	if err != nil {
+		return nil, nil, errors.Join(err, child.Abandon())
+	}
+	return c, child, nil
+}
+
+// Start starts a locked container in the foreground; it ends when we do. Its
+// child may have been begun, or is nil. A program that cannot be executed is a
+// *spawn.Error with Exec set.
+func (e *Engine) Start(c *container.Container, child *spawn.Child, streams Streams) (*Running, error) {
+	if child == nil {
+		if at := mountedAt(c); at != "" {
+			return nil, fmt.Errorf("start container %s: it is mounted at %s; unmount it first (strata umount %s)",
+				c.Record.DisplayName(), at, c.Record.DisplayName())
+		}
+		if err := e.settle(c); err != nil {
+			return nil, err
+		}
+		var err error
+		if child, err = sandbox.Begin(beginning(&c.Record)); err != nil {
+			return nil, err
+		}
+	}
+	process, err := e.startProcess(c, child, streams)
 	if err != nil {
 		return nil, errors.Join(err, e.failed(c, err))
 	}
@@ -73,32 +98,34 @@ func (e *Engine) failed(c *container.Container, cause error) error {
 	})
 }
 
-// startProcess makes what it can of the sandbox beside the mount of the root
-// filesystem, in which the user is then found.
-func (e *Engine) startProcess(c *container.Container, streams Streams) (*sandbox.Process, error) {
-	spec := e.spec(&c.Record, user{})
-	plan, err := sandbox.NewPlan(spec, sandbox.Options{
-		MountPoint: e.mountPoint(), Init: c.Record.Host.Init,
-		Stdin: streams.Stdin, Stdout: streams.Stdout, Stderr: streams.Stderr,
-	})
+// startProcess plans the sandbox when its root filesystem is mounted, in which
+// the user is found. The child is gone after an error.
+func (e *Engine) startProcess(c *container.Container, child *spawn.Child, streams Streams) (*sandbox.Process, error) {
+	root, err := e.mountContainer(c)
+	if err != nil {
+		return nil, errors.Join(err, child.Abandon())
+	}
+	defer root.Close()
+	plan, err := e.plan(&c.Record, root, streams)
+	if err != nil {
+		return nil, errors.Join(err, child.Abandon())
+	}
+	return plan.Start(child, root)
+}
+
+func (e *Engine) plan(r *container.Record, root *os.File, streams Streams) (*sandbox.Plan, error) {
+	u, err := lookupUser(root, r.Config.User)
 	if err != nil {
 		return nil, err
 	}
-	plan.Begin()
-	root, err := e.mountContainer(c)
-	if err != nil {
-		return nil, errors.Join(err, plan.Close())
-	}
-	defer root.Close()
-	u, err := lookupUser(root, c.Record.Config.User)
-	if err != nil {
-		return nil, errors.Join(err, plan.Close())
-	}
-	*spec.Process = *process(&c.Record, u)
+	spec := e.spec(r, u)
 	if spec.Process.Terminal {
 		spec.Process.ConsoleSize = streams.size()
 	}
-	return plan.Start(root)
+	return sandbox.NewPlan(spec, sandbox.Options{
+		MountPoint: e.mountPoint(), Init: r.Host.Init,
+		Stdin: streams.Stdin, Stdout: streams.Stdout, Stderr: streams.Stderr,
+	})
 }
 
 // mountPoint is where a sandbox attaches its root, in its own namespace only.

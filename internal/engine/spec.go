@@ -31,20 +31,26 @@ var (
 	readonlyPaths = []string{"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"}
 )
 
-// spec is the runtime specification of a container, for the user u in its image.
-func (e *Engine) spec(r *container.Record, u user) *specs.Spec {
+// beginning is the part of a container's specification that its image has no
+// say in.
+func beginning(r *container.Record) *specs.Spec {
 	return &specs.Spec{
 		Version:  specs.Version,
 		Hostname: r.Host.Hostname,
 		Root:     &specs.Root{Path: "rootfs", Readonly: r.Host.ReadOnly},
-		Process:  process(r, u),
-		Mounts:   e.mounts(r),
 		Linux: &specs.Linux{
 			Namespaces:    namespaces(r),
 			MaskedPaths:   maskedPaths,
 			ReadonlyPaths: readonlyPaths,
 		},
 	}
+}
+
+// spec is the runtime specification of a container, for the user u in its image.
+func (e *Engine) spec(r *container.Record, u user) *specs.Spec {
+	spec := beginning(r)
+	spec.Process, spec.Mounts = process(r, u), e.mounts(r)
+	return spec
 }
 
 func process(r *container.Record, u user) *specs.Process {

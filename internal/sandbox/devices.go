@@ -34,24 +34,10 @@ var deviceLinks = [][2]string{
 
 // devSteps are /dev itself, its devices and its links.
 func devSteps(m specs.Mount, o mountOptions) []step {
-	dev := new(*os.File)
-	var nodes []deviceNode
 	return []step{
-		detachedStep(m, o, dev),
-		{
-			lines: shellDevices,
-			begin: func(p *Plan) (err error) { nodes, err = p.deviceNodes(*dev); return err },
-			prepare: func(prep *preparation) error {
-				for _, n := range nodes {
-					prep.attach(n.node, n.file, n.file.Name())
-				}
-				return nil
-			},
-		},
-		{
-			lines: shellDeviceLinks,
-			begin: func(*Plan) error { return makeDeviceLinks(*dev) },
-		},
+		detachedStep(m, o),
+		{lines: shellDevices, prepare: (*preparation).devices},
+		{lines: shellDeviceLinks, prepare: (*preparation).deviceLinks},
 	}
 }
 
@@ -74,37 +60,37 @@ func shellDeviceLinks() []Line {
 	return []Line{{strings.Join(links, "; "), "names that programs expect"}}
 }
 
-// A deviceNode is a clone of a device and the file that it goes on.
-type deviceNode struct{ node, file *os.File }
+// last is the mount that was prepared last: of /dev, in the steps of that.
+func (p *preparation) last() *os.File { return p.mounts[len(p.mounts)-1].root }
 
-func (p *Plan) deviceNodes(dev *os.File) ([]deviceNode, error) {
-	var nodes []deviceNode
+func (p *preparation) devices() error {
 	for _, d := range devices {
-		node, err := mount.Clone("/dev/"+d.name, false)
+		path := "/dev/" + d.name
+		node, err := mount.Clone(path, false)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		p.keep(node)
 		// The host's name may be anything: CVE-2025-31133.
 		st, err := linux.Fstat(int(node.Fd()))
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if st.Mode&unix.S_IFMT != unix.S_IFCHR || st.Rdev != unix.Mkdev(d.major, d.minor) {
-			return nil, fmt.Errorf("mount /dev/%s: the host's is not character device %d:%d", d.name, d.major, d.minor)
+			return fmt.Errorf("mount %s: the host's is not character device %d:%d", path, d.major, d.minor)
 		}
-		fd, err := linux.OpenAt(int(dev.Fd()), d.name, unix.O_CREAT|unix.O_EXCL|unix.O_RDONLY, 0o666)
+		fd, err := linux.OpenAt(int(p.last().Fd()), d.name, unix.O_CREAT|unix.O_EXCL|unix.O_RDONLY, 0o666)
 		if err != nil {
-			return nil, &os.PathError{Op: "create", Path: "/dev/" + d.name, Err: err}
+			return &os.PathError{Op: "create", Path: path, Err: err}
 		}
-		nodes = append(nodes, deviceNode{node, p.keep(os.NewFile(uintptr(fd), "/dev/"+d.name))})
+		p.attach(node, p.keep(os.NewFile(uintptr(fd), path)), path)
 	}
-	return nodes, nil
+	return nil
 }
 
-func makeDeviceLinks(dev *os.File) error {
+func (p *preparation) deviceLinks() error {
 	for _, l := range deviceLinks {
-		if err := unix.Symlinkat(l[1], int(dev.Fd()), l[0]); err != nil {
+		if err := unix.Symlinkat(l[1], int(p.last().Fd()), l[0]); err != nil {
 			return &os.PathError{Op: "symlink", Path: "/dev/" + l[0], Err: err}
 		}
 	}
@@ -117,8 +103,7 @@ func consoleStep(process *specs.Process) step {
 	return step{
 		lines: line(": a terminal from dev/pts becomes standard input, output and error", "the host's terminal stays outside"),
 		prepare: func(prep *preparation) error {
-			pts := prep.mounts[len(prep.mounts)-1].root
-			if err := prep.openTerminal(pts, process.ConsoleSize); err != nil {
+			if err := prep.openTerminal(prep.last(), process.ConsoleSize); err != nil {
 				return fmt.Errorf("open a terminal: %w", err)
 			}
 			return prep.console()

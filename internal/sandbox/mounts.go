@@ -26,7 +26,7 @@ func mountSteps(p *Plan) []step {
 		case m.Type == "tmpfs" && m.Destination == "/dev":
 			steps = append(steps, devSteps(m, o)...)
 		case m.Type == "tmpfs" || m.Type == "devpts":
-			steps = append(steps, detachedStep(m, o, new(*os.File)))
+			steps = append(steps, detachedStep(m, o))
 		default:
 			steps = append(steps, namespaceStep(m, o))
 		}
@@ -83,25 +83,21 @@ func namespaceStep(m specs.Mount, o mountOptions) step {
 	}
 }
 
-// detachedStep is a filesystem that can be made before the child exists, and
-// then is at made.
-func detachedStep(m specs.Mount, o mountOptions, made **os.File) step {
+// detachedStep is a filesystem that needs nothing of the child.
+func detachedStep(m specs.Mount, o mountOptions) step {
 	return step{
 		lines: func() []Line { return shellMount(m, whyOf(m)) },
-		begin: func(p *Plan) error {
+		prepare: func(prep *preparation) error {
 			f, err := mount.New(m.Type, o.fsOptions(m.Source), int(o.attr))
 			if err != nil {
 				return fmt.Errorf("mount on %s: %w", m.Destination, err)
 			}
-			*made = p.keep(f)
-			return nil
-		},
-		prepare: func(prep *preparation) error {
+			prep.keep(f)
 			target, err := prep.directory(m.Destination)
 			if err != nil {
 				return err
 			}
-			prep.put(*made, target, m.Destination)
+			prep.put(f, target, m.Destination)
 			return nil
 		},
 	}

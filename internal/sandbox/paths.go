@@ -14,23 +14,14 @@ import (
 // nobody but the kernel, so they are named relative to the root. Paths that
 // this kernel does not have are left out.
 func pathSteps(s *specs.Spec) []step {
-	var steps []step // found when they are wanted: each path is looked for on the host
 	return []step{{
 		lines: func() (lines []Line) {
-			for _, one := range findPaths(s) {
+			for _, one := range findPaths(s) { // each is looked for on the host
 				lines = append(lines, one.lines()...)
 			}
 			return lines
 		},
-		begin: func(*Plan) error { steps = findPaths(s); return nil },
-		prepare: func(p *preparation) error {
-			for _, one := range steps {
-				if err := one.prepare(p); err != nil {
-					return err
-				}
-			}
-			return nil
-		},
+		prepare: func(p *preparation) error { return p.prepare(findPaths(s)) },
 	}}
 }
 

@@ -10,22 +10,29 @@ import (
 	"strata/internal/spawn"
 )
 
-// rootSteps begin the child and attach the root filesystem where only it sees it.
-func rootSteps(p *Plan) []step {
-	begin := step{
-		lines: func() []Line {
-			return []Line{{
-				"unshare --fork --kill-child --propagation private" + unshareOptions(p.spec) + " sh -e /dev/fd/3 3<<'SANDBOX'",
-				"new namespaces; what is mounted in them, the host never sees",
-			}}
-		},
-		prepare: func(prep *preparation) error {
-			l := &prep.list
-			prep.call("die with the parent", unix.SYS_PRCTL, unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL))
-			prep.call("make mounts private", unix.SYS_MOUNT, 0, l.String("/"), 0, unix.MS_REC|unix.MS_PRIVATE)
-			return nil
-		},
+// begin adds what the child does before it has a root filesystem.
+func begin(first *spawn.List, s *specs.Spec) {
+	first.Add(
+		newCall("die with the parent", unix.SYS_PRCTL, unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL)),
+		newCall("make mounts private", unix.SYS_MOUNT, 0, first.String("/"), 0, unix.MS_REC|unix.MS_PRIVATE),
+	)
+	if name := s.Hostname; name != "" {
+		first.Add(newCall("set hostname", unix.SYS_SETHOSTNAME, first.String(name), uintptr(len(name))))
 	}
+	if hasNamespace(s, specs.NetworkNamespace) {
+		loopbackUp(first)
+	}
+}
+
+// rootSteps show the beginning and attach the root filesystem where only the
+// child sees it.
+func rootSteps(p *Plan) []step {
+	begin := step{lines: func() []Line {
+		return append([]Line{{
+			"unshare --fork --kill-child --propagation private" + unshareOptions(p.spec) + " sh -e /dev/fd/3 3<<'SANDBOX'",
+			"new namespaces; what is mounted in them, the host never sees",
+		}}, shellHost(p.spec)...)
+	}}
 	attach := step{
 		lines: func() []Line { return append(p.options.RootShell, Line{`cd "$root"`, "the root to be"}) },
 		prepare: func(prep *preparation) error {
@@ -39,11 +46,23 @@ func rootSteps(p *Plan) []step {
 	return []step{begin, attach}
 }
 
+// shellHost gives the sandbox its hostname and loopback interface.
+func shellHost(s *specs.Spec) []Line {
+	var lines []Line
+	if s.Hostname != "" {
+		lines = append(lines, Line{"hostname " + Quote(s.Hostname), "in the uts namespace only"})
+	}
+	if hasNamespace(s, specs.NetworkNamespace) {
+		lines = append(lines, Line{"ip link set lo up", "the only interface of the new network namespace"})
+	}
+	return lines
+}
+
 const cwd = ^uintptr(99) // AT_FDCWD
 
 // enterSteps make the mounts' root the process's own and cut what is outside.
 func enterSteps(p *Plan) []step {
-	steps := hostSteps(p.spec)
+	var steps []step
 	if p.spec.Root != nil && p.spec.Root.Readonly {
 		steps = append(steps, step{
 			lines: line(`mount -o remount,bind,ro .`, "nothing in the root can be written"),
@@ -81,27 +100,6 @@ func (p *preparation) enter(dir string) error {
 	return nil
 }
 
-// hostSteps give the sandbox its hostname and loopback interface.
-func hostSteps(s *specs.Spec) []step {
-	var steps []step
-	if name := s.Hostname; name != "" {
-		steps = append(steps, step{
-			lines: line("hostname "+Quote(name), "in the uts namespace only"),
-			prepare: func(prep *preparation) error {
-				prep.call("set hostname", unix.SYS_SETHOSTNAME, prep.list.String(name), uintptr(len(name)))
-				return nil
-			},
-		})
-	}
-	if hasNamespace(s, specs.NetworkNamespace) {
-		steps = append(steps, step{
-			lines:   line("ip link set lo up", "the only interface of the new network namespace"),
-			prepare: loopbackUp,
-		})
-	}
-	return steps
-}
-
 // ifreqFlags is struct ifreq with its flags (netdevice(7)).
 type ifreqFlags struct {
 	name  [unix.IFNAMSIZ]byte
@@ -111,13 +109,14 @@ type ifreqFlags struct {
 
 // loopbackUp opens its socket in the child: it belongs to the namespace in
 // which it was made.
-func loopbackUp(prep *preparation) error {
+func loopbackUp(l *spawn.List) {
 	request := &ifreqFlags{flags: unix.IFF_UP}
 	copy(request.name[:], "lo")
 	open := newCall("open a socket", unix.SYS_SOCKET, unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC)
 	open.Save = true
-	up := newCall("bring lo up", unix.SYS_IOCTL, 0, unix.SIOCSIFFLAGS, spawn.Pin(&prep.list, request))
+	up := newCall("bring lo up", unix.SYS_IOCTL, 0, unix.SIOCSIFFLAGS, spawn.Pin(l, request))
 	up.Saved = true
-	prep.list.Add(open, up)
-	return nil
+	closed := newCall("close the socket", unix.SYS_CLOSE)
+	closed.Saved = true
+	l.Add(open, up, closed)
 }

@@ -47,17 +47,14 @@ type Plan struct {
 	spec    *specs.Spec
 	options Options
 	steps   []step
-	begun   chan error // from Begin; then made is ours again
-	made    []*os.File
 }
 
 // step is one thing done on the way to the program: shown as lines, which are
-// made only when they are wanted, and done by begin, for what does not depend on
-// the root filesystem, and prepare, which may act at once or add calls to the
-// list of the child.
+// made only when they are wanted, and done by prepare, which may act at once or
+// add calls to the list with which the child goes on. What the child does before
+// is in Begin.
 type step struct {
 	lines   func() []Line
-	begin   func(*Plan) error
 	prepare func(*preparation) error
 }
 
@@ -92,36 +89,13 @@ func NewPlan(spec *specs.Spec, options Options) (*Plan, error) {
 
 func (p *Plan) add(steps ...step) { p.steps = append(p.steps, steps...) }
 
-// Begin makes, beside whatever the caller does meanwhile, the mounts that need
-// no root filesystem: on two processors they cost no time. Start or Close must
-// follow.
-func (p *Plan) Begin() {
-	p.begun = make(chan error, 1)
-	go func() { p.begun <- p.begin() }()
-}
-
-func (p *Plan) begin() error {
-	for _, s := range p.steps {
-		if s.begin == nil {
-			continue
-		}
-		if err := s.begin(p); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// keep closes f with the plan.
-func (p *Plan) keep(f *os.File) *os.File {
-	p.made = append(p.made, f)
-	return f
-}
-
-// Close gives up a plan that Begin was called for and Start was not.
-func (p *Plan) Close() error {
-	<-p.begun
-	return closeAll(p.made)
+// Begin starts the process of a sandbox, of whose specification only namespaces
+// and hostname need be known yet: on two processors the kernel makes the
+// namespaces while the caller makes the rest. Plan.Start or Abandon must follow.
+func Begin(spec *specs.Spec) (*spawn.Child, error) {
+	var first spawn.List
+	begin(&first, spec)
+	return spawn.Begin(&first, spawn.Options{Namespaces: cloneFlags(spec)})
 }
 
 func closeAll(files []*os.File) error {
@@ -132,31 +106,17 @@ func closeAll(files []*os.File) error {
 	return errors.Join(errs...)
 }
 
-// Start carries the plan out over root, a detached mount that stays the
-// caller's, and returns when the program has been executed. Begin was called. A
-// program that could not be executed is a *spawn.Error with Exec set.
-//
-// The specification's process may have been changed since NewPlan.
-//
-// The child ends with the thread that started it (prctl(2), PR_SET_PDEATHSIG).
-// Go parks threads and does not end them, but for that of a goroutine which ends
-// while locked to it (runtime.LockOSThread): do not start a sandbox from one.
-func (p *Plan) Start(root *os.File) (_ *Process, err error) {
-	begun := <-p.begun
-	prep := &preparation{root: root, files: p.made}
+// Start lets child, begun for the same specification, carry the plan out over
+// root, a detached mount that stays the caller's, and returns when the program
+// has been executed. A program that could not be executed is a *spawn.Error with
+// Exec set. The child is gone after an error.
+func (p *Plan) Start(child *spawn.Child, root *os.File) (_ *Process, err error) {
+	prep := &preparation{root: root}
 	defer func() { err = errors.Join(err, prep.close()) }()
-	if begun != nil {
-		return nil, begun
+	if err := prep.prepare(p.steps); err != nil {
+		return nil, errors.Join(err, child.Abandon())
 	}
-	for _, s := range p.steps {
-		if s.prepare == nil {
-			continue
-		}
-		if err := s.prepare(prep); err != nil {
-			return nil, err
-		}
-	}
-	child, err := spawn.Start(&prep.list, spawn.Options{Namespaces: cloneFlags(p.spec)})
+	process, err := child.Continue(&prep.list)
 	if p.options.Init {
 		err = errors.Join(err, unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0))
 	}
@@ -165,5 +125,17 @@ func (p *Plan) Start(root *os.File) (_ *Process, err error) {
 	}
 	terminal := prep.terminal
 	prep.terminal = nil
-	return &Process{Process: child, Terminal: terminal}, nil
+	return &Process{Process: process, Terminal: terminal}, nil
+}
+
+func (p *preparation) prepare(steps []step) error {
+	for _, s := range steps {
+		if s.prepare == nil {
+			continue
+		}
+		if err := s.prepare(p); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -91,8 +91,11 @@ func run(t *testing.T, dir string, spec *specs.Spec, change func(*Options)) (str
 		w.Close()
 		return "", 0, err
 	}
-	plan.Begin()
-	p, err := plan.Start(root)
+	child, err := Begin(spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := plan.Start(child, root)
 	w.Close()
 	if err != nil {
 		return "", 0, err

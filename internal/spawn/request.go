@@ -26,6 +26,10 @@ type rawRequest struct {
 	args    [5]uintptr
 	calls   *rawCall
 	n       uintptr
+	rest    *rawCall // the calls after those, once the child has been let on
+	nRest   uintptr
+	result  int    // of the clone: a process id or a negated errno
+	cloning uint32 // cleared, with a wake, when result is there
 }
 
 // What a rawCall's result holds before the call is made, and while it runs.
@@ -35,11 +39,13 @@ const (
 	running    = -1<<32 + 1 // an execve that succeeded stays so: it does not return
 )
 
-// run blocks signals, clones as the request says, lets the child make the
-// calls, and returns the child's process id or a negated errno.
-//
-//go:noescape
-func run(r *rawRequest) int
+// run starts a thread that Go does not know, with every signal blocked, and
+// returns at once: zero or why there is no thread. The thread makes the clone of
+// the request and then waits for the child's end, since the child's parent-death
+// signal is tied to it; it uses no stack. The child makes the calls, those of
+// rest if there are any by then, and exits. They read r until the child has
+// executed or ended.
+func run(r *rawRequest) unix.Errno
 
 // cloneArgs is struct clone_args of clone3(2), up to the field for a cgroup.
 type cloneArgs struct {
@@ -49,33 +55,53 @@ type cloneArgs struct {
 }
 
 type request struct {
-	raw   rawRequest
-	calls []rawCall
-	list  *List
-	clone cloneArgs
+	raw         rawRequest
+	first, rest *List
+	calls, more []rawCall // of first and rest
+	clone       cloneArgs
+	pidfd       int32
+	alive       uint32 // cleared by the kernel, with a wake, when the child executes or ends (set_tid_address(2))
 }
 
-const share = unix.CLONE_VM | unix.CLONE_VFORK | unix.CLONE_PIDFD
+// share: the child has our memory, and our descriptors until it goes on.
+const share = unix.CLONE_VM | unix.CLONE_FILES | unix.CLONE_PIDFD | unix.CLONE_CHILD_CLEARTID
 
-func newRequest(l *List, o Options, pidfd *int32) *request {
-	r := &request{list: l, calls: defaultSignals(l)}
-	for _, c := range l.calls {
-		r.calls = append(r.calls, c.raw())
-	}
+func newRequest(first *List, o Options, gate, parent int) *request {
+	r := &request{first: first, pidfd: -1, alive: 1}
+	first.wait(gate, parent)
+	r.calls = rawCalls(defaultSignals(first), first)
 	r.clone = cloneArgs{
 		flags:      uint64(o.Namespaces) | share,
-		pidfd:      uint64(uintptr(unsafe.Pointer(pidfd))),
+		pidfd:      uint64(uintptr(unsafe.Pointer(&r.pidfd))),
+		childTID:   uint64(uintptr(unsafe.Pointer(&r.alive))),
 		exitSignal: uint64(unix.SIGCHLD),
 	}
 	if o.Cgroup != nil {
 		r.clone.flags |= unix.CLONE_INTO_CGROUP
 		r.clone.cgroup = uint64(o.Cgroup.Fd())
 	}
-	r.raw = rawRequest{blocked: ^uint64(0), nr: unix.SYS_CLONE3}
+	r.raw = rawRequest{blocked: ^uint64(0), nr: unix.SYS_CLONE3, cloning: 1}
 	r.raw.args[0] = uintptr(unsafe.Pointer(&r.clone))
 	r.raw.args[1] = unsafe.Sizeof(r.clone)
 	r.raw.calls, r.raw.n = unsafe.SliceData(r.calls), uintptr(len(r.calls))
 	return r
+}
+
+// setRest gives the child what it does when it is let on: first it takes its
+// own descriptors.
+func (r *request) setRest(l *List) {
+	unshare := Call{Nr: unix.SYS_UNSHARE, Args: [6]uintptr{unix.CLONE_FILES}}
+	r.rest, r.more = l, rawCalls([]rawCall{unshare.raw()}, l)
+	r.raw.rest, r.raw.nRest = unsafe.SliceData(r.more), uintptr(len(r.more))
+}
+
+// rawCalls are those before and then the list's.
+func rawCalls(before []rawCall, l *List) []rawCall {
+	calls := append(make([]rawCall, 0, len(before)+len(l.calls)), before...)
+	for _, c := range l.calls {
+		calls = append(calls, c.raw())
+	}
+	return calls
 }
 
 func (c Call) raw() rawCall {
@@ -102,7 +128,7 @@ func (c Call) raw() rawCall {
 func defaultSignals(l *List) []rawCall {
 	var action [4]uint64 // struct sigaction: SIG_DFL, no flags
 	at := Pin(l, &action)
-	calls := make([]rawCall, 0, 64+len(l.calls))
+	calls := make([]rawCall, 0, 64)
 	for signal := uintptr(1); signal <= 64; signal++ {
 		c := Call{Nr: unix.SYS_RT_SIGACTION, Args: [6]uintptr{signal, at, 0, 8}, Tolerate: unix.EINVAL}
 		calls = append(calls, c.raw()) // EINVAL: SIGKILL and SIGSTOP
@@ -110,19 +136,34 @@ func defaultSignals(l *List) []rawCall {
 	return calls
 }
 
-// useClone turns the request to the older clone(2).
-func (r *request) useClone(o Options, pidfd *int32) {
-	r.raw.nr = unix.SYS_CLONE
-	r.raw.args = [5]uintptr{o.Namespaces | share | uintptr(unix.SIGCHLD), 0, uintptr(unsafe.Pointer(pidfd))}
+// useClone turns the request to the older clone(2), whose last two arguments
+// are in the order that the architecture has (CONFIG_CLONE_BACKWARDS).
+func (r *request) useClone(o Options) {
+	alive := uintptr(unsafe.Pointer(&r.alive))
+	r.raw.nr, r.raw.cloning = unix.SYS_CLONE, 1
+	r.raw.args = [5]uintptr{o.Namespaces | share | uintptr(unix.SIGCHLD), 0, uintptr(unsafe.Pointer(&r.pidfd)), alive, alive}
 }
 
-// outcome reads the results that the child left behind. Neighbouring execve
-// calls are candidates for one program, of which one must have succeeded.
+// outcome reads the results that the child left behind.
 func (r *request) outcome() error {
-	results := r.calls[len(r.calls)-len(r.list.calls):]
+	_, err := outcome(r.first, r.calls)
+	if err != nil {
+		return err
+	}
+	executed, err := outcome(r.rest, r.more)
+	if err == nil && !executed {
+		err = &Error{Call: "start a process: the list ended without execve", Errno: unix.ECHILD}
+	}
+	return err
+}
+
+// outcome reads the results of a list, which are the last of raw. Neighbouring
+// execve calls are candidates for one program, of which one must have
+// succeeded.
+func outcome(l *List, raw []rawCall) (executed bool, err error) {
+	results := raw[len(raw)-len(l.calls):]
 	var failed *Error
-	executed := false
-	for i, c := range r.list.calls {
+	for i, c := range l.calls {
 		switch errno := results[i].errno(); {
 		case c.Exec && results[i].result == running:
 			executed, failed = true, nil
@@ -131,18 +172,15 @@ func (r *request) outcome() error {
 				failed = &Error{Call: c.Name, Exec: true, Errno: errno}
 			}
 		case !c.Exec && failed != nil:
-			return failed
+			return false, failed
 		case !c.Exec && errno != 0 && c.Tolerate != AnyError && c.Tolerate != errno:
-			return &Error{Call: c.Name, Errno: errno}
+			return false, &Error{Call: c.Name, Errno: errno}
 		}
 	}
 	if failed != nil {
-		return failed
+		return false, failed
 	}
-	if !executed {
-		return &Error{Call: "start a process: the list ended without execve", Errno: unix.ECHILD}
-	}
-	return nil
+	return executed, nil
 }
 
 // errno is the error a call ended with, zero for none and for a call that was

@@ -3,17 +3,16 @@
 // Package spawn starts a process in new namespaces as one clone and a prepared
 // list of system calls that ends in execve.
 //
-// Ordinary Go does what can fail or allocate before the clone. The child runs
-// no Go code: a few lines of assembly make the calls one after the other, on
-// the parent's own memory (CLONE_VM|CLONE_VFORK, as posix_spawn(3) does), so
-// that nothing is copied, nothing is executed twice, and the result of every
-// call can be read by the parent afterwards.
+// Ordinary Go does what can fail or allocate. The child runs no Go code: a few
+// lines of assembly make the calls one after the other, on the parent's own
+// memory (CLONE_VM, as posix_spawn(3) does), so that nothing is copied, nothing
+// is executed twice, and the result of every call can be read by the parent
+// afterwards. The parent is not suspended meanwhile: a child may be begun while
+// what its list needs is still being made.
 package spawn
 
 import (
-	"fmt"
 	"os"
-	"runtime"
 	"time"
 	"unsafe"
 
@@ -124,40 +123,13 @@ func (e *Error) Error() string { return e.Call + ": " + e.Errno.Error() }
 func (e *Error) Unwrap() error { return e.Errno }
 
 // Start clones a child and returns when it has executed a program or has
-// stopped; then the error is an *Error and the child is gone. Calls marked Exec
-// tolerate one another's errors as execvp(3) does: the error reported is the
-// first one that is not "no such file".
-//
-// The child begins with every signal blocked and at its default action; the
-// list unblocks them before it executes. It may be used once. A call that sets the parent-death signal binds the
-// child to the calling thread.
+// stopped; then the error is an *Error and the child is gone.
 func Start(l *List, o Options) (*Process, error) {
-	pidfd := int32(-1)
-	r := newRequest(l, o, &pidfd)
-	result := run(&r.raw)
-	if result == -int(unix.ENOSYS) { // clone3 hidden by a seccomp filter around us
-		r.useClone(o, &pidfd)
-		result = run(&r.raw)
-	}
-	runtime.KeepAlive(l)
-	runtime.KeepAlive(&pidfd)
-	if result < 0 {
-		return nil, &Error{Call: fmt.Sprintf("clone with flags %#x", o.Namespaces), Errno: unix.Errno(-result)}
-	}
-	p := &Process{Pid: result, Pidfd: os.NewFile(uintptr(pidfd), "pidfd")}
-	if err := r.outcome(); err != nil {
-		p.discard()
+	c, err := Begin(new(List), o)
+	if err != nil {
 		return nil, err
 	}
-	return p, nil
-}
-
-// discard ends and reaps a child whose list did not succeed. It may be alive:
-// an init whose own child could not execute.
-func (p *Process) discard() {
-	unix.Kill(p.Pid, unix.SIGKILL)
-	p.Wait()
-	p.Pidfd.Close()
+	return c.Continue(l)
 }
 
 // Wait reaps the child and returns how it ended.

@@ -9,6 +9,10 @@
 #define req_args    24
 #define req_calls   64
 #define req_n       72
+#define req_rest    80
+#define req_nrest   88
+#define req_result  96
+#define req_cloning 104
 
 #define call_nr       0
 #define call_args     8
@@ -21,13 +25,23 @@
 #define call_size     104
 
 #define SYS_rt_sigprocmask 14
+#define SYS_clone          56
+#define SYS_exit           60
+#define SYS_futex          202
 #define SYS_exit_group     231
+#define SYS_waitid         247
 #define SIG_SETMASK        2
+#define FUTEX_WAKE         1
+#define P_PID              1
+#define WEXITED_WNOWAIT    0x1000004
 
-// func run(r *rawRequest) int
+// CLONE_VM|CLONE_FS|CLONE_FILES|CLONE_SIGHAND|CLONE_THREAD|CLONE_SYSVSEM
+#define thread_flags 0x50f00
+
+// func run(r *rawRequest) unix.Errno
 //
-// The child shares this stack frame: it writes no memory but the results, makes
-// no call and never returns, so the parent finds its frame as it left it.
+// The thread and the child have this stack pointer too, and the caller goes on at
+// once: they use no stack. The child writes no memory but the results.
 TEXT ·run(SB),NOSPLIT,$0-16
 	MOVQ r+0(FP), R12
 	MOVQ $SYS_rt_sigprocmask, AX
@@ -37,6 +51,30 @@ TEXT ·run(SB),NOSPLIT,$0-16
 	MOVQ $8, R10
 	SYSCALL
 
+	MOVQ $SYS_clone, AX
+	MOVQ $thread_flags, DI
+	XORL SI, SI
+	XORL DX, DX
+	XORL R10, R10
+	XORL R8, R8
+	SYSCALL
+	TESTQ AX, AX
+	JEQ  thread
+
+	MOVQ AX, BX
+	MOVQ $SYS_rt_sigprocmask, AX
+	MOVQ $SIG_SETMASK, DI
+	LEAQ req_mask(R12), SI
+	XORL DX, DX
+	MOVQ $8, R10
+	SYSCALL
+	XORL AX, AX
+	NEGQ BX
+	CMOVQGT BX, AX
+	MOVQ AX, ret+8(FP)
+	RET
+
+thread:
 	MOVQ req_nr(R12), AX
 	MOVQ (req_args+0)(R12), DI
 	MOVQ (req_args+8)(R12), SI
@@ -49,23 +87,34 @@ TEXT ·run(SB),NOSPLIT,$0-16
 	JEQ  child
 
 	MOVQ AX, BX
-	MOVQ $SYS_rt_sigprocmask, AX
-	MOVQ $SIG_SETMASK, DI
-	LEAQ req_mask(R12), SI
-	XORL DX, DX
-	MOVQ $8, R10
+	MOVQ AX, req_result(R12)
+	MOVL $0, req_cloning(R12)
+	MOVQ $SYS_futex, AX
+	LEAQ req_cloning(R12), DI
+	MOVQ $FUTEX_WAKE, SI
+	MOVQ $1, DX
 	SYSCALL
-	MOVQ BX, ret+8(FP)
-	RET
+	MOVQ $SYS_waitid, AX // of no child when the clone has failed
+	MOVQ $P_PID, DI
+	MOVQ BX, SI
+	XORL DX, DX
+	MOVQ $WEXITED_WNOWAIT, R10
+	XORL R8, R8
+	SYSCALL
+	MOVQ $SYS_exit, AX
+	XORL DI, DI
+	SYSCALL
+	INT  $3
 
 child:
-	MOVQ req_calls(R12), R13
-	MOVQ req_n(R12), BX
+	MOVQ R12, R15
+	MOVQ req_calls(R15), R13
+	MOVQ req_n(R15), BX
 	// R12 is now the saved result.
 
 next:
 	CMPQ BX, $0
-	JLE  end
+	JLE  rest
 	MOVQ $-4294967295, CX // running
 	MOVQ CX, call_result(R13)
 	MOVQ call_nr(R13), AX
@@ -105,6 +154,13 @@ advance:
 	IMULQ $call_size, CX
 	ADDQ  CX, R13
 	JMP   next
+
+rest:
+	MOVQ req_rest(R15), R13
+	MOVQ req_nrest(R15), BX
+	MOVQ $0, req_nrest(R15)
+	CMPQ BX, $0
+	JGT  next
 
 end:
 	MOVQ $SYS_exit_group, AX

@@ -9,6 +9,10 @@
 #define req_args    24
 #define req_calls   64
 #define req_n       72
+#define req_rest    80
+#define req_nrest   88
+#define req_result  96
+#define req_cloning 104
 
 #define call_nr       0
 #define call_args     8
@@ -21,13 +25,23 @@
 #define call_size     104
 
 #define SYS_rt_sigprocmask 135
+#define SYS_clone          220
+#define SYS_exit           93
+#define SYS_futex          98
 #define SYS_exit_group     94
+#define SYS_waitid         95
 #define SIG_SETMASK        2
+#define FUTEX_WAKE         1
+#define P_PID              1
+#define WEXITED_WNOWAIT    0x1000004
 
-// func run(r *rawRequest) int
+// CLONE_VM|CLONE_FS|CLONE_FILES|CLONE_SIGHAND|CLONE_THREAD|CLONE_SYSVSEM
+#define thread_flags 0x50f00
+
+// func run(r *rawRequest) unix.Errno
 //
-// The child shares this stack frame: it writes no memory but the results, makes
-// no call and never returns, so the parent finds its frame as it left it.
+// The thread and the child have this stack pointer too, and the caller goes on at
+// once: they use no stack. The child writes no memory but the results.
 TEXT ·run(SB),NOSPLIT,$0-16
 	MOVD r+0(FP), R19
 	MOVD $SYS_rt_sigprocmask, R8
@@ -37,6 +51,29 @@ TEXT ·run(SB),NOSPLIT,$0-16
 	MOVD $8, R3
 	SVC
 
+	MOVD $SYS_clone, R8
+	MOVD $thread_flags, R0
+	MOVD ZR, R1
+	MOVD ZR, R2
+	MOVD ZR, R3
+	MOVD ZR, R4
+	SVC
+	CBZ  R0, thread
+
+	MOVD R0, R20
+	MOVD $SYS_rt_sigprocmask, R8
+	MOVD $SIG_SETMASK, R0
+	ADD  $req_mask, R19, R1
+	MOVD ZR, R2
+	MOVD $8, R3
+	SVC
+	NEG  R20, R20
+	CMP  $0, R20
+	CSEL GT, R20, ZR, R20
+	MOVD R20, ret+8(FP)
+	RET
+
+thread:
 	MOVD req_nr(R19), R8
 	MOVD (req_args+0)(R19), R0
 	MOVD (req_args+8)(R19), R1
@@ -48,23 +85,34 @@ TEXT ·run(SB),NOSPLIT,$0-16
 	CBZ  R0, child
 
 	MOVD R0, R20
-	MOVD $SYS_rt_sigprocmask, R8
-	MOVD $SIG_SETMASK, R0
-	ADD  $req_mask, R19, R1
-	MOVD ZR, R2
-	MOVD $8, R3
+	MOVD R0, req_result(R19)
+	ADD  $req_cloning, R19, R0
+	STLRW ZR, (R0)
+	MOVD $SYS_futex, R8
+	MOVD $FUTEX_WAKE, R1
+	MOVD $1, R2
 	SVC
-	MOVD R20, ret+8(FP)
-	RET
+	MOVD $SYS_waitid, R8 // of no child when the clone has failed
+	MOVD $P_PID, R0
+	MOVD R20, R1
+	MOVD ZR, R2
+	MOVD $WEXITED_WNOWAIT, R3
+	MOVD ZR, R4
+	SVC
+	MOVD $SYS_exit, R8
+	MOVD ZR, R0
+	SVC
+	BRK
 
 child:
-	MOVD req_calls(R19), R20
-	MOVD req_n(R19), R21
+	MOVD R19, R24
+	MOVD req_calls(R24), R20
+	MOVD req_n(R24), R21
 	// R19 is now the saved result.
 
 next:
 	CMP  $0, R21
-	BLE  end
+	BLE  rest
 	MOVD $-4294967295, R22 // running
 	MOVD R22, call_result(R20)
 	MOVD call_nr(R20), R8
@@ -107,6 +155,13 @@ advance:
 	MUL  R23, R22
 	ADD  R22, R20
 	B    next
+
+rest:
+	MOVD req_rest(R24), R20
+	MOVD req_nrest(R24), R21
+	MOVD ZR, req_nrest(R24)
+	CMP  $0, R21
+	BGT  next
 
 end:
 	MOVD $SYS_exit_group, R8

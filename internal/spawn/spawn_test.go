@@ -62,14 +62,18 @@ func TestOffsets(t *testing.T) {
 	var r rawRequest
 	var c rawCall
 	for name, pair := range map[string][2]uintptr{
-		"request.args":  {unsafe.Offsetof(r.args), 24},
-		"request.calls": {unsafe.Offsetof(r.calls), 64},
-		"request.n":     {unsafe.Offsetof(r.n), 72},
-		"call.tolerate": {unsafe.Offsetof(c.tolerate), 56},
-		"call.result":   {unsafe.Offsetof(c.result), 80},
-		"call.save":     {unsafe.Offsetof(c.save), 88},
-		"call":          {unsafe.Sizeof(c), 104},
-		"running":       {uintptr(running & (1<<63 - 1)), uintptr(-4294967295 & (1<<63 - 1))},
+		"request.args":    {unsafe.Offsetof(r.args), 24},
+		"request.calls":   {unsafe.Offsetof(r.calls), 64},
+		"request.n":       {unsafe.Offsetof(r.n), 72},
+		"request.rest":    {unsafe.Offsetof(r.rest), 80},
+		"request.nRest":   {unsafe.Offsetof(r.nRest), 88},
+		"request.result":  {unsafe.Offsetof(r.result), 96},
+		"request.cloning": {unsafe.Offsetof(r.cloning), 104},
+		"call.tolerate":   {unsafe.Offsetof(c.tolerate), 56},
+		"call.result":     {unsafe.Offsetof(c.result), 80},
+		"call.save":       {unsafe.Offsetof(c.save), 88},
+		"call":            {unsafe.Sizeof(c), 104},
+		"running":         {uintptr(running & (1<<63 - 1)), uintptr(-4294967295 & (1<<63 - 1))},
 	} {
 		if pair[0] != pair[1] {
 			t.Errorf("%s is at %d, the assembly has %d", name, pair[0], pair[1])
@@ -181,21 +185,21 @@ func TestOlderClone(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	pidfd := int32(-1)
-	l := program(w, "echo older; cat /proc/self/status")
-	req := newRequest(l, Options{Namespaces: unix.CLONE_NEWUTS}, &pidfd)
-	req.useClone(Options{Namespaces: unix.CLONE_NEWUTS}, &pidfd)
-	pid := run(&req.raw)
-	w.Close()
-	if pid <= 0 || pidfd < 0 {
-		t.Fatalf("clone gave %d, pidfd %d", pid, pidfd)
-	}
-	defer unix.Close(int(pidfd))
-	if err := req.outcome(); err != nil {
+	gate, parent, err := waitingFiles()
+	if err != nil {
 		t.Fatal(err)
 	}
+	o := Options{Namespaces: unix.CLONE_NEWUTS}
+	c := &Child{options: o, request: newRequest(new(List), o, gate, parent), gate: gate, parent: parent}
+	c.request.raw.result, c.request.raw.cloning = -int(unix.ENOSYS), 0 // as where clone3 is not let through
+	p, err := c.Continue(program(w, "echo older; cat /proc/self/status"))
+	w.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Pidfd.Close()
 	text, _ := io.ReadAll(r)
-	(&Process{Pid: pid}).Wait()
+	p.Wait()
 	if !strings.HasPrefix(string(text), "older\n") || !strings.Contains(string(text), "SigCgt:\t0000000000000000") {
 		t.Errorf("got %q", text)
 	}

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package spawn
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync/atomic"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Child is a clone that has made its first calls, or is making them, and
+// waits for the others. Continue or Abandon must follow.
+type Child struct {
+	options Options
+	request *request
+	gate    int // an eventfd: what is written to it lets the child go on
+	parent  int // a pidfd of this process, by which the child sees it end
+}
+
+// Begin clones a child, which makes the calls of first and then waits for
+// Continue. The clone is made beside the caller: making namespaces takes the
+// kernel a millisecond, and a child can begin with less than all that its list
+// needs.
+//
+// The child has every signal blocked and at its default action; the list
+// unblocks them before it executes. Until Continue it shares this process's
+// descriptors: first closes what it opens. The parent-death signal, if a call
+// asks for it, comes when this process ends. A list may be used once.
+func Begin(first *List, o Options) (*Child, error) {
+	gate, parent, err := waitingFiles()
+	if err != nil {
+		return nil, err
+	}
+	c := &Child{options: o, request: newRequest(first, o, gate, parent), gate: gate, parent: parent}
+	if errno := run(&c.request.raw); errno != 0 {
+		c.close()
+		return nil, &Error{Call: "clone a thread", Errno: errno}
+	}
+	return c, nil
+}
+
+// process waits for the clone.
+func (c *Child) process() (*Process, error) {
+	r := c.request
+	await(&r.raw.cloning)
+	if r.raw.result == -int(unix.ENOSYS) { // clone3 hidden by a seccomp filter around us
+		r.useClone(c.options)
+		if errno := run(&r.raw); errno != 0 {
+			return nil, &Error{Call: "clone a thread", Errno: errno}
+		}
+		await(&r.raw.cloning)
+	}
+	if r.raw.result < 0 {
+		return nil, &Error{Call: fmt.Sprintf("clone with flags %#x", c.options.Namespaces), Errno: unix.Errno(-r.raw.result)}
+	}
+	return &Process{Pid: r.raw.result, Pidfd: os.NewFile(uintptr(r.pidfd), "pidfd")}, nil
+}
+
+// waitingFiles are what a child waits for: to be let on, or its parent's end.
+// They are no os.Files, for which Go would begin to poll.
+func waitingFiles() (gate, parent int, err error) {
+	if gate, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
+		return -1, -1, os.NewSyscallError("eventfd", err)
+	}
+	if parent, err = unix.PidfdOpen(os.Getpid(), 0); err != nil {
+		unix.Close(gate)
+		return -1, -1, os.NewSyscallError("pidfd_open", err)
+	}
+	return gate, parent, nil
+}
+
+// wait adds the calls by which a child waits at the end of its first list. The
+// parent-death signal comes too late for a parent that has ended before it was
+// asked for; then there is nothing to read, and the child stops.
+func (l *List) wait(gate, parent int) {
+	fds := Pin(l, &[2]unix.PollFd{{Fd: int32(gate), Events: unix.POLLIN}, {Fd: int32(parent), Events: unix.POLLIN}})
+	l.Add(
+		Call{Name: "wait for the parent", Nr: unix.SYS_PPOLL, Args: [6]uintptr{fds, 2}},
+		Call{Name: "be let on by the parent", Nr: unix.SYS_READ, Args: [6]uintptr{uintptr(gate), Pin(l, new(uint64)), 8}},
+	)
+}
+
+// Continue lets the child make the calls of rest and returns when it has
+// executed a program or has stopped; then the error is an *Error and the child
+// is gone. Calls marked Exec tolerate one another's errors as execvp(3) does:
+// the error reported is the first one that is not "no such file".
+func (c *Child) Continue(rest *List) (*Process, error) {
+	defer c.close()
+	p, err := c.process()
+	if err != nil {
+		return nil, err
+	}
+	c.request.setRest(rest)
+	if _, err = unix.Write(c.gate, []byte{7: 1}); err == nil { // not zero, whatever the byte order
+		await(&c.request.alive)
+		err = c.request.outcome()
+	}
+	if err != nil {
+		return nil, errors.Join(err, p.discard())
+	}
+	return p, nil
+}
+
+// Abandon ends and reaps the child.
+func (c *Child) Abandon() error {
+	defer c.close()
+	p, err := c.process()
+	if err != nil {
+		return err
+	}
+	return p.discard()
+}
+
+// discard ends and reaps a child that has not become what it should. It may be
+// alive even after its list has failed: an init whose own child could not
+// execute.
+func (p *Process) discard() error {
+	unix.Kill(p.Pid, unix.SIGKILL)
+	_, err := p.Wait()
+	return errors.Join(err, p.Pidfd.Close())
+}
+
+func (c *Child) close() {
+	unix.Close(c.gate)
+	unix.Close(c.parent)
+}
+
+// await waits until word is zero. Who makes it so wakes us.
+func await(word *uint32) {
+	for {
+		value := atomic.LoadUint32(word)
+		if value == 0 {
+			return
+		}
+		const wait = 0 // FUTEX_WAIT: not private, as the kernel's own wake is not
+		unix.Syscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(word)), wait, uintptr(value), 0, 0, 0)
+	}
+}

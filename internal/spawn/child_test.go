@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package spawn
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// What the child does first it does before Continue: the pipe has its line.
+func TestFirstCallsAreMadeBeforeTheRest(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	first := new(List)
+	first.Add(Call{Name: "write", Nr: unix.SYS_WRITE, Args: [6]uintptr{w.Fd(), first.String("first\n"), 6}})
+	c, err := Begin(first, Options{Namespaces: unix.CLONE_NEWUTS})
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(r)
+	if !lines.Scan() || lines.Text() != "first" {
+		t.Errorf("before Continue the child wrote %q", lines.Text())
+	}
+	p, err := c.Continue(program(w, "echo rest"))
+	w.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Pidfd.Close()
+	if !lines.Scan() || lines.Text() != "rest" {
+		t.Errorf("after Continue the child wrote %q", lines.Text())
+	}
+	p.Wait()
+}
+
+func TestFirstCallFails(t *testing.T) {
+	first := new(List)
+	first.Add(Call{Name: "close nothing", Nr: unix.SYS_CLOSE, Args: [6]uintptr{1 << 20}})
+	c, err := Begin(first, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rest := new(List)
+	rest.Add(shell(rest, "true"))
+	_, err = c.Continue(rest)
+	var failed *Error
+	if want := (Error{"close nothing", false, unix.EBADF}); !errors.As(err, &failed) || *failed != want {
+		t.Errorf("got %v, want %v", err, &want)
+	}
+	noChildren(t)
+}
+
+func TestAbandon(t *testing.T) {
+	for range 20 { // at whatever moment of the clone it comes
+		c, err := Begin(new(List), Options{Namespaces: unix.CLONE_NEWNET | unix.CLONE_NEWPID})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Abandon(); err != nil {
+			t.Error(err)
+		}
+	}
+	noChildren(t)
+}
+
+func TestCloneFails(t *testing.T) {
+	c, err := Begin(new(List), Options{Namespaces: unix.CLONE_NEWUSER | unix.CLONE_FS})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var failed *Error
+	if _, err := c.Continue(new(List)); !errors.As(err, &failed) || failed.Errno != unix.EINVAL {
+		t.Errorf("got %v, want EINVAL of the clone", err)
+	}
+	noChildren(t)
+}
+
+func noChildren(t *testing.T) {
+	t.Helper()
+	if _, err := unix.Wait4(-1, nil, unix.WNOHANG, nil); err != unix.ECHILD {
+		t.Errorf("a child is left: wait4 says %v", err)
+	}
+}
+
+const waitingParentEnv = "STRATA_TEST_WAITING_PARENT"
+
+// TestWaitingChildEndsWithParent kills a process whose child waits, and has
+// asked for no parent-death signal.
+func TestWaitingChildEndsWithParent(t *testing.T) {
+	if os.Getenv(waitingParentEnv) != "" {
+		waitingParent()
+	}
+	cmd := exec.Command("/proc/self/exe", "-test.run=^"+t.Name()+"$")
+	cmd.Env = append(os.Environ(), waitingParentEnv+"=1")
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	line, _ := bufio.NewReader(out).ReadString('\n')
+	var pid int
+	if _, err := fmt.Sscan(line, &pid); err != nil {
+		t.Fatalf("the parent wrote %q", line)
+	}
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		t.Fatalf("the child does not wait: %v", err)
+	}
+	defer unix.Close(fd)
+	cmd.Process.Kill()
+	cmd.Wait()
+	if n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 10_000); n != 1 {
+		t.Errorf("the child of a killed parent lives: poll gives %d, %v", n, err)
+	}
+	unix.Wait4(pid, nil, 0, nil) // it has become ours
+}
+
+// waitingParent prints the process id of a child that waits, and waits too.
+func waitingParent() {
+	c, err := Begin(new(List), Options{})
+	if err == nil {
+		var p *Process
+		if p, err = c.process(); err == nil {
+			fmt.Println(p.Pid)
+		}
+	}
+	if err != nil {
+		fmt.Println(strings.ToUpper(err.Error()))
+	}
+	unix.Pause()
+}
