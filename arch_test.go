@@ -72,7 +72,7 @@ var testOnly = []string{"internal/tree", "internal/leak"}
 // every start (see ARCHITECTURE.md), or they have no business there.
 var heavy = []string{
 	"net", "regexp", "text/template", "github.com/spf13/cobra",
-	"net/http", "crypto/tls", "html/template", "github.com/klauspost/compress/zstd", "github.com/klauspost/compress/s2",
+	"net/http", "crypto/tls", "html/template", "github.com/klauspost/compress/zstd", "github.com/klauspost/compress/s2", "github.com/klauspost/compress/flate",
 	"github.com/opencontainers/go-digest", "github.com/opencontainers/image-spec", "github.com/distribution/reference",
 }
 

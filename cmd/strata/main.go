@@ -27,8 +27,18 @@ import (
 var version = "0.1.0-dev"
 
 func main() {
+	growStack()
 	p := newProgram()
 	os.Exit(p.Report(os.Stderr, p.Run(os.Args[1:])))
+}
+
+// growStack makes the stack at once as large as it would become in four steps,
+// at each of which it is walked and copied.
+//
+//go:noinline
+func growStack() byte {
+	var room [20 << 10]byte
+	return room[len(os.Args)]
 }
 
 func newProgram() *cli.Program {

@@ -14,7 +14,7 @@ import (
 	"runtime"
 	"strings"
 
-	"github.com/klauspost/compress/gzip"
+	"compress/gzip"
 	"golang.org/x/sys/unix"
 
 	"strata/internal/linux"

@@ -26,7 +26,7 @@ func ReadDir(fd int) ([]Dirent, error) {
 		return nil, err
 	}
 	var entries []Dirent
-	buf := make([]byte, 32<<10)
+	buf := make([]byte, 4<<10) // most directories are small, and the first use of each page costs
 	for {
 		var n int
 		err := Retry(func() (err error) { n, err = unix.Getdents(fd, buf); return err })
@@ -37,6 +37,9 @@ func ReadDir(fd int) ([]Dirent, error) {
 			break
 		}
 		entries = appendDirents(entries, buf[:n])
+		if len(buf) < 32<<10 {
+			buf = make([]byte, 32<<10)
+		}
 	}
 	slices.SortFunc(entries, func(a, b Dirent) int { return strings.Compare(a.Name, b.Name) })
 	return entries, nil

@@ -13,7 +13,7 @@ import (
 	"io"
 	"io/fs"
 
-	"github.com/klauspost/compress/gzip"
+	"compress/gzip"
 )
 
 // ErrAbsent says that the program was built without the image.
