@@ -123,13 +123,9 @@ func (e *Engine) plan(r *container.Record, root *os.File, streams Streams) (*san
 		spec.Process.ConsoleSize = streams.size()
 	}
 	return sandbox.NewPlan(spec, sandbox.Options{
-		MountPoint: e.mountPoint(), Init: r.Host.Init,
-		Stdin: streams.Stdin, Stdout: streams.Stdout, Stderr: streams.Stderr,
+		Init: r.Host.Init, Stdin: streams.Stdin, Stdout: streams.Stdout, Stderr: streams.Stderr,
 	})
 }
-
-// mountPoint is where a sandbox attaches its root, in its own namespace only.
-func (e *Engine) mountPoint() string { return filepath.Join(e.root, "empty") }
 
 // Terminal is the controlling side of the container's terminal, or nil.
 func (r *Running) Terminal() *os.File { return r.process.Terminal }

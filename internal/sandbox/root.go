@@ -10,11 +10,25 @@ import (
 	"strata/internal/spawn"
 )
 
-// begin adds what the child does before it has a root filesystem.
+// begin adds what the child does before it has a root filesystem: it leaves the
+// host's. Where every mount of the host has been detached from the child's
+// namespace, setns(2) into that same namespace leads to what lies beneath them
+// all: the kernel's first root filesystem, over which the child's own will be
+// mounted. That is where pivot_root(2) leads to too, but it looks for its caller's
+// old root at every thread of the machine.
 func begin(first *spawn.List, s *specs.Spec) {
+	open := newCall("open the mount namespace", unix.SYS_OPENAT, cwd, first.String("/proc/self/ns/mnt"), unix.O_CLOEXEC)
+	open.Save = true
+	enter := newCall("enter the mount namespace", unix.SYS_SETNS, 0, unix.CLONE_NEWNS)
+	enter.Saved = true
+	root := first.String("/")
 	first.Add(
 		newCall("die with the parent", unix.SYS_PRCTL, unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL)),
-		newCall("make mounts private", unix.SYS_MOUNT, 0, first.String("/"), 0, unix.MS_REC|unix.MS_PRIVATE),
+		newCall("make mounts private", unix.SYS_MOUNT, 0, root, 0, unix.MS_REC|unix.MS_PRIVATE),
+		open,
+		newCall("detach the host's mounts", unix.SYS_UMOUNT2, root, unix.MNT_DETACH),
+		enter,
+		closeSaved("close the mount namespace"),
 	)
 	if name := s.Hostname; name != "" {
 		first.Add(newCall("set hostname", unix.SYS_SETHOSTNAME, first.String(name), uintptr(len(name))))
@@ -24,8 +38,13 @@ func begin(first *spawn.List, s *specs.Spec) {
 	}
 }
 
-// rootSteps show the beginning and attach the root filesystem where only the
-// child sees it.
+func closeSaved(name string) spawn.Call {
+	c := newCall(name, unix.SYS_CLOSE)
+	c.Saved = true
+	return c
+}
+
+// rootSteps show the beginning and attach the root filesystem.
 func rootSteps(p *Plan) []step {
 	begin := step{lines: func() []Line {
 		return append([]Line{{
@@ -38,7 +57,7 @@ func rootSteps(p *Plan) []step {
 		prepare: func(prep *preparation) error {
 			l := &prep.list
 			prep.call("attach the root filesystem", unix.SYS_MOVE_MOUNT,
-				prep.root.Fd(), l.String(""), cwd, l.String(p.options.MountPoint), unix.MOVE_MOUNT_F_EMPTY_PATH)
+				prep.root.Fd(), l.String(""), cwd, l.String("/"), unix.MOVE_MOUNT_F_EMPTY_PATH)
 			prep.chdirTo(prep.root)
 			return nil
 		},
@@ -60,7 +79,8 @@ func shellHost(s *specs.Spec) []Line {
 
 const cwd = ^uintptr(99) // AT_FDCWD
 
-// enterSteps make the mounts' root the process's own and cut what is outside.
+// enterSteps make the mounts' root the process's own. A person cuts off the host
+// here: earlier there would be no commands left to type.
 func enterSteps(p *Plan) []step {
 	var steps []step
 	if p.spec.Root != nil && p.spec.Root.Readonly {
@@ -83,7 +103,6 @@ func enterSteps(p *Plan) []step {
 	})
 }
 
-// enter needs no directory for the old root: pivot_root(2), "pivot_root(".", ".")".
 func (p *preparation) enter(dir string) error {
 	if dir == "" {
 		dir = "/"
@@ -93,9 +112,7 @@ func (p *preparation) enter(dir string) error {
 			return err
 		}
 	}
-	dot := p.list.String(".")
-	p.call("pivot_root", unix.SYS_PIVOT_ROOT, dot, dot)
-	p.call("detach the old root", unix.SYS_UMOUNT2, dot, unix.MNT_DETACH)
+	p.call("enter the root filesystem", unix.SYS_CHROOT, p.list.String("."))
 	p.call("chdir to "+dir, unix.SYS_CHDIR, p.list.String(dir))
 	return nil
 }
@@ -116,7 +133,5 @@ func loopbackUp(l *spawn.List) {
 	open.Save = true
 	up := newCall("bring lo up", unix.SYS_IOCTL, 0, unix.SIOCSIFFLAGS, spawn.Pin(l, request))
 	up.Saved = true
-	closed := newCall("close the socket", unix.SYS_CLOSE)
-	closed.Saved = true
-	l.Add(open, up, closed)
+	l.Add(open, up, closeSaved("close the socket"))
 }

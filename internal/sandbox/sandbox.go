@@ -26,9 +26,6 @@ type Options struct {
 	// RootShell are the commands that Explain shows for making the root
 	// filesystem's mount at $root.
 	RootShell []Line
-	// MountPoint is a directory of the host on which the root is attached inside
-	// the new mount namespace, before it becomes "/". Nobody outside sees it.
-	MountPoint string
 	// Stdin, Stdout and Stderr become descriptors 0 to 2; nil is /dev/null.
 	// With a terminal in the specification they are not used.
 	Stdin, Stdout, Stderr *os.File

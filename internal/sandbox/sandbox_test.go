@@ -82,7 +82,7 @@ func run(t *testing.T, dir string, spec *specs.Spec, change func(*Options)) (str
 		t.Fatal(err)
 	}
 	defer r.Close()
-	options := Options{MountPoint: t.TempDir(), Stdout: w, Stderr: w}
+	options := Options{Stdout: w, Stderr: w}
 	if change != nil {
 		change(&options)
 	}
