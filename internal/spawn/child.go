@@ -54,6 +54,9 @@ func (c *Child) process() (*Process, error) {
 		}
 		await(&r.raw.cloning)
 	}
+	if r.raw.entered < 0 {
+		return nil, &Error{Call: "enter the pid namespace", Errno: unix.Errno(-r.raw.entered)}
+	}
 	if r.raw.result < 0 {
 		return nil, &Error{Call: fmt.Sprintf("clone with flags %#x", c.options.Namespaces), Errno: unix.Errno(-r.raw.result)}
 	}

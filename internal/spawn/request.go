@@ -30,6 +30,8 @@ type rawRequest struct {
 	nRest   uintptr
 	result  int    // of the clone: a process id or a negated errno
 	cloning uint32 // cleared, with a wake, when result is there
+	pidns   int    // a descriptor, or -1: the thread enters it for the clone
+	entered int    // what that gave; after an error no clone is made
 }
 
 // What a rawCall's result holds before the call is made, and while it runs.
@@ -80,7 +82,10 @@ func newRequest(first *List, o Options, gate, parent int) *request {
 		r.clone.flags |= unix.CLONE_INTO_CGROUP
 		r.clone.cgroup = uint64(o.Cgroup.Fd())
 	}
-	r.raw = rawRequest{blocked: ^uint64(0), nr: unix.SYS_CLONE3, cloning: 1}
+	r.raw = rawRequest{blocked: ^uint64(0), nr: unix.SYS_CLONE3, cloning: 1, pidns: -1}
+	if o.PidNamespace != nil {
+		r.raw.pidns = int(o.PidNamespace.Fd())
+	}
 	r.raw.args[0] = uintptr(unsafe.Pointer(&r.clone))
 	r.raw.args[1] = unsafe.Sizeof(r.clone)
 	r.raw.calls, r.raw.n = unsafe.SliceData(r.calls), uintptr(len(r.calls))

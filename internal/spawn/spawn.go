@@ -102,6 +102,12 @@ type Options struct {
 	// Cgroup is a descriptor of a cgroup v2 directory in which the child
 	// begins (CLONE_INTO_CGROUP), or nil.
 	Cgroup *os.File
+	// PidNamespace is one that the child begins in, or nil. Only the thread that
+	// makes the clone enters it (setns(2)), and needs CAP_SYS_ADMIN there and
+	// here. From the clone on the processes in it see the child, which has our
+	// memory: PR_SET_DUMPABLE, cleared before, is what keeps them from it. It
+	// stays open until Continue or Abandon.
+	PidNamespace *os.File
 }
 
 // A Process is a child that has executed its program.

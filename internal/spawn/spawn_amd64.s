@@ -13,6 +13,8 @@
 #define req_nrest   88
 #define req_result  96
 #define req_cloning 104
+#define req_pidns   112
+#define req_entered 120
 
 #define call_nr       0
 #define call_args     8
@@ -30,10 +32,12 @@
 #define SYS_futex          202
 #define SYS_exit_group     231
 #define SYS_waitid         247
+#define SYS_setns          308
 #define SIG_SETMASK        2
 #define FUTEX_WAKE         1
 #define P_PID              1
 #define WEXITED_WNOWAIT    0x1000004
+#define CLONE_NEWPID       0x20000000
 
 // CLONE_VM|CLONE_FS|CLONE_FILES|CLONE_SIGHAND|CLONE_THREAD|CLONE_SYSVSEM
 #define thread_flags 0x50f00
@@ -75,6 +79,17 @@ TEXT ·run(SB),NOSPLIT,$0-16
 	RET
 
 thread:
+	MOVQ req_pidns(R12), DI
+	TESTQ DI, DI
+	JLT  clone
+	MOVQ $SYS_setns, AX
+	MOVQ $CLONE_NEWPID, SI
+	SYSCALL
+	MOVQ AX, req_entered(R12)
+	TESTQ AX, AX
+	JNE  cloned
+
+clone:
 	MOVQ req_nr(R12), AX
 	MOVQ (req_args+0)(R12), DI
 	MOVQ (req_args+8)(R12), SI
@@ -86,6 +101,7 @@ thread:
 	TESTQ AX, AX
 	JEQ  child
 
+cloned:
 	MOVQ AX, BX
 	MOVQ AX, req_result(R12)
 	MOVL $0, req_cloning(R12)
@@ -94,7 +110,7 @@ thread:
 	MOVQ $FUTEX_WAKE, SI
 	MOVQ $1, DX
 	SYSCALL
-	MOVQ $SYS_waitid, AX // of no child when the clone has failed
+	MOVQ $SYS_waitid, AX // of no child when there is an error
 	MOVQ $P_PID, DI
 	MOVQ BX, SI
 	XORL DX, DX

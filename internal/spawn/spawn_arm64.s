@@ -13,6 +13,8 @@
 #define req_nrest   88
 #define req_result  96
 #define req_cloning 104
+#define req_pidns   112
+#define req_entered 120
 
 #define call_nr       0
 #define call_args     8
@@ -30,10 +32,12 @@
 #define SYS_futex          98
 #define SYS_exit_group     94
 #define SYS_waitid         95
+#define SYS_setns          268
 #define SIG_SETMASK        2
 #define FUTEX_WAKE         1
 #define P_PID              1
 #define WEXITED_WNOWAIT    0x1000004
+#define CLONE_NEWPID       0x20000000
 
 // CLONE_VM|CLONE_FS|CLONE_FILES|CLONE_SIGHAND|CLONE_THREAD|CLONE_SYSVSEM
 #define thread_flags 0x50f00
@@ -74,6 +78,16 @@ TEXT ·run(SB),NOSPLIT,$0-16
 	RET
 
 thread:
+	MOVD req_pidns(R19), R0
+	CMP  $0, R0
+	BLT  clone
+	MOVD $SYS_setns, R8
+	MOVD $CLONE_NEWPID, R1
+	SVC
+	MOVD R0, req_entered(R19)
+	CBNZ R0, cloned
+
+clone:
 	MOVD req_nr(R19), R8
 	MOVD (req_args+0)(R19), R0
 	MOVD (req_args+8)(R19), R1
@@ -84,6 +98,7 @@ thread:
 	SVC
 	CBZ  R0, child
 
+cloned:
 	MOVD R0, R20
 	MOVD R0, req_result(R19)
 	ADD  $req_cloning, R19, R0
@@ -92,7 +107,7 @@ thread:
 	MOVD $FUTEX_WAKE, R1
 	MOVD $1, R2
 	SVC
-	MOVD $SYS_waitid, R8 // of no child when the clone has failed
+	MOVD $SYS_waitid, R8 // of no child when there is an error
 	MOVD $P_PID, R0
 	MOVD R20, R1
 	MOVD ZR, R2

@@ -69,6 +69,8 @@ func TestOffsets(t *testing.T) {
 		"request.nRest":   {unsafe.Offsetof(r.nRest), 88},
 		"request.result":  {unsafe.Offsetof(r.result), 96},
 		"request.cloning": {unsafe.Offsetof(r.cloning), 104},
+		"request.pidns":   {unsafe.Offsetof(r.pidns), 112},
+		"request.entered": {unsafe.Offsetof(r.entered), 120},
 		"call.tolerate":   {unsafe.Offsetof(c.tolerate), 56},
 		"call.result":     {unsafe.Offsetof(c.result), 80},
 		"call.save":       {unsafe.Offsetof(c.save), 88},
