@@ -3,6 +3,7 @@
 package spawn
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -17,11 +18,12 @@ import (
 type Child struct {
 	options Options
 	request *request
-	gate    int // an eventfd: what is written to it lets the child go on
-	parent  int // a pidfd of this process, by which the child sees it end
+	process *Process // once the clone has been made
+	gate    int      // an eventfd: what is written to it lets the child go on
+	parent  int      // a pidfd of this process, by which the child sees it end
 }
 
-// Begin clones a child, which makes the calls of first and then waits for
+// Begin clones a child, which makes the calls of first and then waits for Next or
 // Continue. The clone is made beside the caller: making namespaces takes the
 // kernel a millisecond, and a child can begin with less than all that its list
 // needs.
@@ -43,8 +45,11 @@ func Begin(first *List, o Options) (*Child, error) {
 	return c, nil
 }
 
-// process waits for the clone.
-func (c *Child) process() (*Process, error) {
+// Process waits for the clone and returns the child as it is by now.
+func (c *Child) Process() (*Process, error) {
+	if c.process != nil {
+		return c.process, nil
+	}
 	r := c.request
 	await(&r.raw.cloning)
 	if r.raw.result == -int(unix.ENOSYS) { // clone3 hidden by a seccomp filter around us
@@ -60,13 +65,14 @@ func (c *Child) process() (*Process, error) {
 	if r.raw.result < 0 {
 		return nil, &Error{Call: fmt.Sprintf("clone with flags %#x", c.options.Namespaces), Errno: unix.Errno(-r.raw.result)}
 	}
-	return &Process{Pid: r.raw.result, Pidfd: os.NewFile(uintptr(r.pidfd), "pidfd")}, nil
+	c.process = &Process{Pid: r.raw.result, Pidfd: os.NewFile(uintptr(r.pidfd), "pidfd")}
+	return c.process, nil
 }
 
 // waitingFiles are what a child waits for: to be let on, or its parent's end.
 // They are no os.Files, for which Go would begin to poll.
 func waitingFiles() (gate, parent int, err error) {
-	if gate, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
+	if gate, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK|unix.EFD_SEMAPHORE); err != nil {
 		return -1, -1, os.NewSyscallError("eventfd", err)
 	}
 	if parent, err = unix.PidfdOpen(os.Getpid(), 0); err != nil {
@@ -76,7 +82,7 @@ func waitingFiles() (gate, parent int, err error) {
 	return gate, parent, nil
 }
 
-// wait adds the calls by which a child waits at the end of its first list. The
+// wait adds the calls by which a child waits at the end of a list. The
 // parent-death signal comes too late for a parent that has ended before it was
 // asked for; then there is nothing to read, and the child stops.
 func (l *List) wait(gate, parent int) {
@@ -87,18 +93,31 @@ func (l *List) wait(gate, parent int) {
 	)
 }
 
+// Next lets the child make the calls of l, once it has made those before, and
+// then wait again. What becomes of them, Continue says.
+func (c *Child) Next(l *List) error {
+	l.wait(c.gate, c.parent)
+	c.request.add(newPart(nil, l))
+	return c.letOn()
+}
+
+func (c *Child) letOn() error {
+	_, err := unix.Write(c.gate, binary.NativeEndian.AppendUint64(nil, 1))
+	return os.NewSyscallError("write to eventfd", err)
+}
+
 // Continue lets the child make the calls of rest and returns when it has
 // executed a program or has stopped; then the error is an *Error and the child
 // is gone. Calls marked Exec tolerate one another's errors as execvp(3) does:
 // the error reported is the first one that is not "no such file".
 func (c *Child) Continue(rest *List) (*Process, error) {
 	defer c.close()
-	p, err := c.process()
+	p, err := c.Process()
 	if err != nil {
 		return nil, err
 	}
-	c.request.setRest(rest)
-	if _, err = unix.Write(c.gate, []byte{7: 1}); err == nil { // not zero, whatever the byte order
+	c.request.add(newPart(ownFiles(), rest))
+	if err = c.letOn(); err == nil {
 		await(&c.request.alive)
 		err = c.request.outcome()
 	}
@@ -111,7 +130,7 @@ func (c *Child) Continue(rest *List) (*Process, error) {
 // Abandon ends and reaps the child.
 func (c *Child) Abandon() error {
 	defer c.close()
-	p, err := c.process()
+	p, err := c.Process()
 	if err != nil {
 		return err
 	}

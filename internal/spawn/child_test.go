@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"strings"
@@ -39,6 +40,38 @@ func TestFirstCallsAreMadeBeforeTheRest(t *testing.T) {
 	defer p.Pidfd.Close()
 	if !lines.Scan() || lines.Text() != "rest" {
 		t.Errorf("after Continue the child wrote %q", lines.Text())
+	}
+	p.Wait()
+}
+
+func TestNextParts(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	say := func(text string) *List {
+		l := new(List)
+		l.Add(Call{Name: "write", Nr: unix.SYS_WRITE, Args: [6]uintptr{w.Fd(), l.String(text), uintptr(len(text))}})
+		return l
+	}
+	c, err := Begin(say("a"), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{"b", "c", "d"} { // sooner than the child can be done with each
+		if err := c.Next(say(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p, err := c.Continue(program(w, "echo e"))
+	w.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Pidfd.Close()
+	if got, _ := io.ReadAll(r); string(got) != "abcde\n" {
+		t.Errorf("the child wrote %q", got)
 	}
 	p.Wait()
 }
@@ -132,7 +165,7 @@ func waitingParent() {
 	c, err := Begin(new(List), Options{})
 	if err == nil {
 		var p *Process
-		if p, err = c.process(); err == nil {
+		if p, err = c.Process(); err == nil {
 			fmt.Println(p.Pid)
 		}
 	}

@@ -24,14 +24,19 @@ type rawRequest struct {
 	mask    uint64 //lint:ignore U1000 the parent's own mask: the assembly keeps it here and puts it back
 	nr      uintptr
 	args    [5]uintptr
-	calls   *rawCall
-	n       uintptr
-	rest    *rawCall // the calls after those, once the child has been let on
-	nRest   uintptr
+	first   *rawPart
 	result  int    // of the clone: a process id or a negated errno
 	cloning uint32 // cleared, with a wake, when result is there
 	pidns   int    // a descriptor, or -1: the thread enters it for the clone
 	entered int    // what that gave; after an error no clone is made
+}
+
+// rawPart is a list of calls. The child goes on with the next one if there is one
+// when it has made them all, which it has not before it was let on.
+type rawPart struct {
+	calls *rawCall
+	n     uintptr
+	next  *rawPart
 }
 
 // What a rawCall's result holds before the call is made, and while it runs.
@@ -44,9 +49,8 @@ const (
 // run starts a thread that Go does not know, with every signal blocked, and
 // returns at once: zero or why there is no thread. The thread makes the clone of
 // the request and then waits for the child's end, since the child's parent-death
-// signal is tied to it; it uses no stack. The child makes the calls, those of
-// rest if there are any by then, and exits. They read r until the child has
-// executed or ended.
+// signal is tied to it; it uses no stack. The child makes the calls, part after
+// part, and exits. They read r until the child has executed or ended.
 func run(r *rawRequest) unix.Errno
 
 // cloneArgs is struct clone_args of clone3(2), up to the field for a cgroup.
@@ -57,21 +61,37 @@ type cloneArgs struct {
 }
 
 type request struct {
-	raw         rawRequest
-	first, rest *List
-	calls, more []rawCall // of first and rest
-	clone       cloneArgs
-	pidfd       int32
-	alive       uint32 // cleared by the kernel, with a wake, when the child executes or ends (set_tid_address(2))
+	raw   rawRequest
+	parts []*part
+	clone cloneArgs
+	pidfd int32
+	alive uint32 // cleared by the kernel, with a wake, when the child executes or ends (set_tid_address(2))
+}
+
+// part is a list and what the assembly makes of it.
+type part struct {
+	list *List
+	raw  rawPart
+	// calls are those before the list's own and the list's.
+	calls []rawCall
+}
+
+func newPart(before []rawCall, l *List) *part {
+	p := &part{list: l, calls: append(make([]rawCall, 0, len(before)+len(l.calls)), before...)}
+	for _, c := range l.calls {
+		p.calls = append(p.calls, c.raw())
+	}
+	p.raw.calls, p.raw.n = unsafe.SliceData(p.calls), uintptr(len(p.calls))
+	return p
 }
 
 // share: the child has our memory, and our descriptors until it goes on.
 const share = unix.CLONE_VM | unix.CLONE_FILES | unix.CLONE_PIDFD | unix.CLONE_CHILD_CLEARTID
 
 func newRequest(first *List, o Options, gate, parent int) *request {
-	r := &request{first: first, pidfd: -1, alive: 1}
+	r := &request{pidfd: -1, alive: 1}
 	first.wait(gate, parent)
-	r.calls = rawCalls(defaultSignals(first), first)
+	r.parts = []*part{newPart(defaultSignals(first), first)}
 	r.clone = cloneArgs{
 		flags:      uint64(o.Namespaces) | share,
 		pidfd:      uint64(uintptr(unsafe.Pointer(&r.pidfd))),
@@ -82,31 +102,25 @@ func newRequest(first *List, o Options, gate, parent int) *request {
 		r.clone.flags |= unix.CLONE_INTO_CGROUP
 		r.clone.cgroup = uint64(o.Cgroup.Fd())
 	}
-	r.raw = rawRequest{blocked: ^uint64(0), nr: unix.SYS_CLONE3, cloning: 1, pidns: -1}
+	r.raw = rawRequest{blocked: ^uint64(0), nr: unix.SYS_CLONE3, cloning: 1, pidns: -1, first: &r.parts[0].raw}
 	if o.PidNamespace != nil {
 		r.raw.pidns = int(o.PidNamespace.Fd())
 	}
 	r.raw.args[0] = uintptr(unsafe.Pointer(&r.clone))
 	r.raw.args[1] = unsafe.Sizeof(r.clone)
-	r.raw.calls, r.raw.n = unsafe.SliceData(r.calls), uintptr(len(r.calls))
 	return r
 }
 
-// setRest gives the child what it does when it is let on: first it takes its
-// own descriptors.
-func (r *request) setRest(l *List) {
-	unshare := Call{Nr: unix.SYS_UNSHARE, Args: [6]uintptr{unix.CLONE_FILES}}
-	r.rest, r.more = l, rawCalls([]rawCall{unshare.raw()}, l)
-	r.raw.rest, r.raw.nRest = unsafe.SliceData(r.more), uintptr(len(r.more))
+// add gives the child a part for when it is let on next.
+func (r *request) add(p *part) {
+	r.parts[len(r.parts)-1].raw.next = &p.raw
+	r.parts = append(r.parts, p)
 }
 
-// rawCalls are those before and then the list's.
-func rawCalls(before []rawCall, l *List) []rawCall {
-	calls := append(make([]rawCall, 0, len(before)+len(l.calls)), before...)
-	for _, c := range l.calls {
-		calls = append(calls, c.raw())
-	}
-	return calls
+// ownFiles is the call by which the child takes descriptors of its own.
+func ownFiles() []rawCall {
+	unshare := Call{Nr: unix.SYS_UNSHARE, Args: [6]uintptr{unix.CLONE_FILES}}
+	return []rawCall{unshare.raw()}
 }
 
 func (c Call) raw() rawCall {
@@ -151,24 +165,25 @@ func (r *request) useClone(o Options) {
 
 // outcome reads the results that the child left behind.
 func (r *request) outcome() error {
-	_, err := outcome(r.first, r.calls)
-	if err != nil {
-		return err
+	executed := false
+	for _, p := range r.parts {
+		var err error
+		if executed, err = p.outcome(); err != nil {
+			return err
+		}
 	}
-	executed, err := outcome(r.rest, r.more)
-	if err == nil && !executed {
-		err = &Error{Call: "start a process: the list ended without execve", Errno: unix.ECHILD}
+	if !executed {
+		return &Error{Call: "start a process: the list ended without execve", Errno: unix.ECHILD}
 	}
-	return err
+	return nil
 }
 
-// outcome reads the results of a list, which are the last of raw. Neighbouring
-// execve calls are candidates for one program, of which one must have
-// succeeded.
-func outcome(l *List, raw []rawCall) (executed bool, err error) {
-	results := raw[len(raw)-len(l.calls):]
+// outcome reads the results of a list. Neighbouring execve calls are candidates
+// for one program, of which one must have succeeded.
+func (p *part) outcome() (executed bool, err error) {
+	results := p.calls[len(p.calls)-len(p.list.calls):]
 	var failed *Error
-	for i, c := range l.calls {
+	for i, c := range p.list.calls {
 		switch errno := results[i].errno(); {
 		case c.Exec && results[i].result == running:
 			executed, failed = true, nil

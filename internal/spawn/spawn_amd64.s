@@ -7,14 +7,15 @@
 #define req_mask    8
 #define req_nr      16
 #define req_args    24
-#define req_calls   64
-#define req_n       72
-#define req_rest    80
-#define req_nrest   88
-#define req_result  96
-#define req_cloning 104
-#define req_pidns   112
-#define req_entered 120
+#define req_first   64
+#define req_result  72
+#define req_cloning 80
+#define req_pidns   88
+#define req_entered 96
+
+#define part_calls 0
+#define part_n     8
+#define part_next  16
 
 #define call_nr       0
 #define call_args     8
@@ -123,14 +124,16 @@ cloned:
 	INT  $3
 
 child:
-	MOVQ R12, R15
-	MOVQ req_calls(R15), R13
-	MOVQ req_n(R15), BX
+	MOVQ req_first(R12), R15
 	// R12 is now the saved result.
+
+part:
+	MOVQ part_calls(R15), R13
+	MOVQ part_n(R15), BX
 
 next:
 	CMPQ BX, $0
-	JLE  rest
+	JLE  made
 	MOVQ $-4294967295, CX // running
 	MOVQ CX, call_result(R13)
 	MOVQ call_nr(R13), AX
@@ -171,12 +174,10 @@ advance:
 	ADDQ  CX, R13
 	JMP   next
 
-rest:
-	MOVQ req_rest(R15), R13
-	MOVQ req_nrest(R15), BX
-	MOVQ $0, req_nrest(R15)
-	CMPQ BX, $0
-	JGT  next
+made:
+	MOVQ part_next(R15), R15
+	TESTQ R15, R15
+	JNE  part
 
 end:
 	MOVQ $SYS_exit_group, AX

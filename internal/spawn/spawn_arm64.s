@@ -7,14 +7,15 @@
 #define req_mask    8
 #define req_nr      16
 #define req_args    24
-#define req_calls   64
-#define req_n       72
-#define req_rest    80
-#define req_nrest   88
-#define req_result  96
-#define req_cloning 104
-#define req_pidns   112
-#define req_entered 120
+#define req_first   64
+#define req_result  72
+#define req_cloning 80
+#define req_pidns   88
+#define req_entered 96
+
+#define part_calls 0
+#define part_n     8
+#define part_next  16
 
 #define call_nr       0
 #define call_args     8
@@ -120,14 +121,16 @@ cloned:
 	BRK
 
 child:
-	MOVD R19, R24
-	MOVD req_calls(R24), R20
-	MOVD req_n(R24), R21
+	MOVD req_first(R19), R24
 	// R19 is now the saved result.
+
+part:
+	MOVD part_calls(R24), R20
+	MOVD part_n(R24), R21
 
 next:
 	CMP  $0, R21
-	BLE  rest
+	BLE  made
 	MOVD $-4294967295, R22 // running
 	MOVD R22, call_result(R20)
 	MOVD call_nr(R20), R8
@@ -171,12 +174,9 @@ advance:
 	ADD  R22, R20
 	B    next
 
-rest:
-	MOVD req_rest(R24), R20
-	MOVD req_nrest(R24), R21
-	MOVD ZR, req_nrest(R24)
-	CMP  $0, R21
-	BGT  next
+made:
+	MOVD part_next(R24), R24
+	CBNZ R24, part
 
 end:
 	MOVD $SYS_exit_group, R8

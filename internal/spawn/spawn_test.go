@@ -61,16 +61,16 @@ func output(t *testing.T, o Options, f func(stdout *os.File) *List) (string, uni
 func TestOffsets(t *testing.T) {
 	var r rawRequest
 	var c rawCall
+	var part rawPart
 	for name, pair := range map[string][2]uintptr{
 		"request.args":    {unsafe.Offsetof(r.args), 24},
-		"request.calls":   {unsafe.Offsetof(r.calls), 64},
-		"request.n":       {unsafe.Offsetof(r.n), 72},
-		"request.rest":    {unsafe.Offsetof(r.rest), 80},
-		"request.nRest":   {unsafe.Offsetof(r.nRest), 88},
-		"request.result":  {unsafe.Offsetof(r.result), 96},
-		"request.cloning": {unsafe.Offsetof(r.cloning), 104},
-		"request.pidns":   {unsafe.Offsetof(r.pidns), 112},
-		"request.entered": {unsafe.Offsetof(r.entered), 120},
+		"request.first":   {unsafe.Offsetof(r.first), 64},
+		"request.result":  {unsafe.Offsetof(r.result), 72},
+		"request.cloning": {unsafe.Offsetof(r.cloning), 80},
+		"request.pidns":   {unsafe.Offsetof(r.pidns), 88},
+		"request.entered": {unsafe.Offsetof(r.entered), 96},
+		"part.n":          {unsafe.Offsetof(part.n), 8},
+		"part.next":       {unsafe.Offsetof(part.next), 16},
 		"call.tolerate":   {unsafe.Offsetof(c.tolerate), 56},
 		"call.result":     {unsafe.Offsetof(c.result), 80},
 		"call.save":       {unsafe.Offsetof(c.save), 88},
