@@ -34,6 +34,26 @@ func Clone(path string, recursive bool) (*os.File, error) {
 	return openTree(unix.AT_FDCWD, path, path, cloneFlags(recursive))
 }
 
+// CloneFile is Clone of what f has open.
+func CloneFile(f *os.File, recursive bool) (*os.File, error) {
+	return openTree(int(f.Fd()), "", f.Name(), cloneFlags(recursive)|unix.AT_EMPTY_PATH)
+}
+
+// SetIDMap makes the detached mount m show ids as the user namespace userns maps
+// them: what its filesystem stores as id 0 is seen, and is to be acted on, as the
+// host's id behind 0 of the namespace. It can be set once (mount_setattr(2), "ID
+// mapped mounts"). EINVAL: the filesystem cannot do it. With recursive the mounts
+// beneath m too.
+func SetIDMap(m, userns *os.File, recursive bool) error {
+	flags := uint(unix.AT_EMPTY_PATH)
+	if recursive {
+		flags |= unix.AT_RECURSIVE
+	}
+	attr := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_IDMAP, Userns_fd: uint64(userns.Fd())}
+	err := linux.Retry(func() error { return unix.MountSetattr(int(m.Fd()), "", flags, &attr) })
+	return pathError("mount_setattr idmap", m.Name(), err)
+}
+
 func cloneFlags(recursive bool) uint {
 	if recursive {
 		return unix.OPEN_TREE_CLONE | unix.AT_RECURSIVE
