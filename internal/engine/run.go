@@ -47,7 +47,7 @@ type Running struct {
 
 // CreateToRun is Create for a container that is started at once: the kernel
 // makes its namespaces meanwhile. Start or Abandon must follow for the child.
-func (e *Engine) CreateToRun(o CreateOptions) (*container.Container, *spawn.Child, error) {
+func (e *Engine) CreateToRun(o CreateOptions) (*container.Container, *sandbox.Child, error) {
 	r, err := e.record(o)
 	if err != nil {
 		return nil, nil, err
@@ -66,7 +66,7 @@ func (e *Engine) CreateToRun(o CreateOptions) (*container.Container, *spawn.Chil
 // Start starts a locked container in the foreground; it ends when we do. Its
 // child may have been begun, or is nil. A program that cannot be executed is a
 // *spawn.Error with Exec set.
-func (e *Engine) Start(c *container.Container, child *spawn.Child, streams Streams) (*Running, error) {
+func (e *Engine) Start(c *container.Container, child *sandbox.Child, streams Streams) (*Running, error) {
 	if child == nil {
 		if at := mountedAt(c); at != "" {
 			return nil, fmt.Errorf("start container %s: it is mounted at %s; unmount it first (strata umount %s)",
@@ -100,7 +100,7 @@ func (e *Engine) failed(c *container.Container, cause error) error {
 
 // startProcess plans the sandbox when its root filesystem is mounted, in which
 // the user is found. The child is gone after an error.
-func (e *Engine) startProcess(c *container.Container, child *spawn.Child, streams Streams) (*sandbox.Process, error) {
+func (e *Engine) startProcess(c *container.Container, child *sandbox.Child, streams Streams) (*sandbox.Process, error) {
 	root, err := e.mountContainer(c)
 	if err != nil {
 		return nil, errors.Join(err, child.Abandon())

@@ -43,13 +43,15 @@ func beginning(r *container.Record) *specs.Spec {
 			MaskedPaths:   maskedPaths,
 			ReadonlyPaths: readonlyPaths,
 		},
+		Mounts: kernelMounts(),
 	}
 }
 
 // spec is the runtime specification of a container, for the user u in its image.
 func (e *Engine) spec(r *container.Record, u user) *specs.Spec {
 	spec := beginning(r)
-	spec.Process, spec.Mounts = process(r, u), e.mounts(r)
+	spec.Process = process(r, u)
+	spec.Mounts = append(spec.Mounts, e.mounts(r)...)
 	return spec
 }
 
@@ -95,9 +97,9 @@ func namespaces(r *container.Record) []specs.LinuxNamespace {
 	return ns
 }
 
-// mounts are Docker's, then what was asked for.
-func (e *Engine) mounts(r *container.Record) []specs.Mount {
-	mounts := []specs.Mount{
+// kernelMounts are Docker's.
+func kernelMounts() []specs.Mount {
+	return []specs.Mount{
 		{Destination: "/proc", Type: "proc", Source: "proc", Options: []string{"nosuid", "noexec", "nodev"}},
 		{Destination: "/dev", Type: "tmpfs", Source: "tmpfs", Options: []string{"nosuid", "nodev", "strictatime", "mode=755", "size=65536k"}},
 		{Destination: "/dev/pts", Type: "devpts", Source: "devpts", Options: []string{"nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"}},
@@ -105,6 +107,11 @@ func (e *Engine) mounts(r *container.Record) []specs.Mount {
 		{Destination: "/dev/mqueue", Type: "mqueue", Source: "mqueue", Options: []string{"nosuid", "noexec", "nodev"}},
 		{Destination: "/dev/shm", Type: "tmpfs", Source: "shm", Options: []string{"nosuid", "noexec", "nodev", "mode=1777", "size=65536k"}},
 	}
+}
+
+// mounts are what was asked for beside those.
+func (e *Engine) mounts(r *container.Record) []specs.Mount {
+	var mounts []specs.Mount
 	if r.Host.Network == "host" {
 		mounts = append(mounts, hostFiles("/etc/resolv.conf", "/etc/hosts")...)
 	}

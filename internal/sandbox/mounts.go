@@ -28,7 +28,7 @@ func mountSteps(p *Plan) []step {
 		case m.Type == "tmpfs" || m.Type == "devpts":
 			steps = append(steps, detachedStep(m, o))
 		default:
-			steps = append(steps, namespaceStep(m, o))
+			steps = append(steps, namespaceStep(m))
 		}
 		if m.Type == "devpts" && p.spec.Process.Terminal {
 			steps = append(steps, consoleStep(p.spec.Process))
@@ -66,17 +66,20 @@ func whyOf(m specs.Mount) string {
 	return "as asked for"
 }
 
-// namespaceStep is a filesystem that shows the namespaces of the process that
-// mounts it, so the child does.
-func namespaceStep(m specs.Mount, o mountOptions) step {
+// namespaceStep is a filesystem that the child has mounted by now.
+func namespaceStep(m specs.Mount) step {
 	return step{
 		lines: func() []Line { return shellMount(m, whyOf(m)) },
 		prepare: func(prep *preparation) error {
+			own := prep.child.ownMount(m.Destination)
+			if own == nil {
+				return fmt.Errorf("mount %s on %s: the child was begun without it", m.Type, m.Destination)
+			}
 			target, err := prep.directory(m.Destination)
 			if err != nil {
 				return err
 			}
-			prep.mountHere(target, m.Destination, m.Type, uintptr(o.ms), strings.Join(o.data, ","))
+			prep.attach(own, target, m.Destination)
 			prep.mounts = append(prep.mounts, prepared{path: m.Destination, sealed: true})
 			return nil
 		},

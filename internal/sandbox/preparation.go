@@ -16,6 +16,7 @@ import (
 type preparation struct {
 	list     spawn.List
 	root     *os.File
+	child    *Child
 	mounts   []prepared // in the order in which they will be attached
 	terminal *os.File   // the controlling side of the pty
 	tty      *os.File   // the child's side
@@ -65,20 +66,6 @@ func newCall(name string, nr uintptr, args ...uintptr) spawn.Call {
 // chdirTo makes the open directory f the child's working directory.
 func (p *preparation) chdirTo(f *os.File) {
 	p.call("chdir to "+f.Name(), unix.SYS_FCHDIR, f.Fd())
-}
-
-// mountHere adds a mount(2) onto the child's working directory: procfs and its
-// like belong to the namespaces of the process that mounts them. The child is
-// left in the root directory.
-func (p *preparation) mountHere(target *os.File, path, fstype string, flags uintptr, data string) {
-	p.chdirTo(target)
-	kind := p.list.String(fstype)
-	var options uintptr
-	if data != "" {
-		options = p.list.String(data)
-	}
-	p.call("mount "+fstype+" on "+path, unix.SYS_MOUNT, kind, p.list.String("."), kind, flags, options)
-	p.chdirTo(p.root)
 }
 
 // attach adds the move of a detached mount onto its target.

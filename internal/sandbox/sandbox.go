@@ -86,15 +86,6 @@ func NewPlan(spec *specs.Spec, options Options) (*Plan, error) {
 
 func (p *Plan) add(steps ...step) { p.steps = append(p.steps, steps...) }
 
-// Begin starts the process of a sandbox, of whose specification only namespaces
-// and hostname need be known yet: on two processors the kernel makes the
-// namespaces while the caller makes the rest. Plan.Start or Abandon must follow.
-func Begin(spec *specs.Spec) (*spawn.Child, error) {
-	var first spawn.List
-	begin(&first, spec)
-	return spawn.Begin(&first, spawn.Options{Namespaces: cloneFlags(spec)})
-}
-
 func closeAll(files []*os.File) error {
 	var errs []error
 	for _, f := range files {
@@ -107,11 +98,11 @@ func closeAll(files []*os.File) error {
 // root, a detached mount that stays the caller's, and returns when the program
 // has been executed. A program that could not be executed is a *spawn.Error with
 // Exec set. The child is gone after an error.
-func (p *Plan) Start(child *spawn.Child, root *os.File) (_ *Process, err error) {
-	prep := &preparation{root: root}
-	defer func() { err = errors.Join(err, prep.close()) }()
+func (p *Plan) Start(child *Child, root *os.File) (_ *Process, err error) {
+	prep := &preparation{root: root, child: child}
+	defer func() { err = errors.Join(err, prep.close(), child.close()) }()
 	if err := prep.prepare(p.steps); err != nil {
-		return nil, errors.Join(err, child.Abandon())
+		return nil, errors.Join(err, child.Child.Abandon())
 	}
 	process, err := child.Continue(&prep.list)
 	if p.options.Init {
