@@ -4,7 +4,6 @@ package layer
 
 import (
 	"archive/tar"
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -111,31 +110,34 @@ func (a *applier) fill(fd int, at spot, hdr *tar.Header) error {
 }
 
 // content writes the file's bytes. Those of a sparse entry differ from the
-// archive's, so the record takes the archive's, and runs of zeros stay holes: a
-// few bytes of archive can mean a terabyte of them.
+// archive's, so the record takes the archive's.
 func (a *applier) content(fd int, path string, hdr *tar.Header) error {
 	sparse := isSparse(hdr)
 	a.in.paused = !sparse
 	defer func() { a.in.paused = false }()
-	for done := int64(0); ; {
+	file := holeWriter{fd: fd}
+	for {
 		n, err := a.tar.Read(a.buf)
-		done += int64(n)
-		if writeErr := writeChunk(fd, a.buf[:n], sparse); writeErr != nil {
+		if _, writeErr := file.Write(a.buf[:n]); writeErr != nil {
 			return fmt.Errorf("write: %w", writeErr)
 		}
-		switch {
-		case err == io.EOF && !sparse:
-			a.rec.addFile(path, done)
-			return nil
-		case err == io.EOF:
-			return unix.Ftruncate(fd, done) // the end may be a hole
-		case err != nil:
-			return fmt.Errorf("read archive at byte %d of %d of its content: %w", done, hdr.Size, err)
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return fmt.Errorf("read archive at byte %d of %d of its content: %w", file.size, hdr.Size, err)
 		}
 		if err := a.ctx.Err(); err != nil {
 			return err
 		}
 	}
+	if !sparse {
+		a.rec.addFile(path, file.size)
+	}
+	if err := file.finish(); err != nil {
+		return fmt.Errorf("write: %w", err)
+	}
+	return nil
 }
 
 func isSparse(hdr *tar.Header) bool {
@@ -148,15 +150,6 @@ func isSparse(hdr *tar.Header) bool {
 		}
 	}
 	return false
-}
-
-func writeChunk(fd int, chunk []byte, sparse bool) error {
-	if sparse && len(bytes.TrimLeft(chunk, "\x00")) == 0 {
-		_, err := unix.Seek(fd, int64(len(chunk)), io.SeekCurrent)
-		return err
-	}
-	_, err := linux.FD(fd).Write(chunk)
-	return err
 }
 
 func (a *applier) directory(at spot, hdr *tar.Header) error {
