@@ -78,6 +78,6 @@ func (p *preparation) enter(dir string) error {
 		}
 	}
 	p.call("enter the root filesystem", unix.SYS_CHROOT, p.list.String("."))
-	p.call("chdir to "+dir, unix.SYS_CHDIR, p.list.String(dir))
+	p.workDir(dir)
 	return nil
 }
