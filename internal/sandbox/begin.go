@@ -52,11 +52,9 @@ func Begin(spec *specs.Spec) (*Child, error) {
 	} else {
 		c.prepareHost(&first)
 	}
-	child, err := spawn.Begin(&first, spawn.Options{Namespaces: flags})
-	if err != nil {
+	if err := c.begin(&first, flags); err != nil {
 		return nil, errors.Join(err, c.close())
 	}
-	c.Child = child
 	return c, nil
 }
 
@@ -83,6 +81,7 @@ func isOwn(m specs.Mount) bool {
 // prepareHost adds what the child does in its namespaces before it has a root
 // filesystem.
 func (c *Child) prepareHost(l *spawn.List) {
+	joinNamespaces(l, c.spec)
 	l.Add(newCall("make mounts private", unix.SYS_MOUNT, 0, l.String("/"), 0, unix.MS_REC|unix.MS_PRIVATE))
 	for _, m := range c.spec.Mounts {
 		for _, own := range c.own {
@@ -95,7 +94,10 @@ func (c *Child) prepareHost(l *spawn.List) {
 	if name := c.spec.Hostname; name != "" {
 		l.Add(newCall("set hostname", unix.SYS_SETHOSTNAME, l.String(name), uintptr(len(name))))
 	}
-	if hasNamespace(c.spec, specs.NetworkNamespace) {
+	if name := c.spec.Domainname; name != "" {
+		l.Add(newCall("set domainname", unix.SYS_SETDOMAINNAME, l.String(name), uintptr(len(name))))
+	}
+	if ownsNamespace(c.spec, specs.NetworkNamespace) {
 		loopbackUp(l)
 	}
 }

@@ -35,15 +35,9 @@ func check(s *specs.Spec) error {
 		field string
 	}{
 		{s.Hooks != nil, "hooks"},
-		{s.Domainname != "", "domainname"},
 		{s.Process.ApparmorProfile != "", "process.apparmorProfile"},
 		{s.Process.SelinuxLabel != "", "process.selinuxLabel"},
-		{s.Process.OOMScoreAdj != nil, "process.oomScoreAdj"},
-		{s.Process.Scheduler != nil, "process.scheduler"},
-		{s.Process.IOPriority != nil, "process.ioPriority"},
 		{s.Process.ExecCPUAffinity != nil, "process.execCPUAffinity"},
-		{len(s.Process.Rlimits) > 0, "process.rlimits"},
-		{s.Process.User.Umask != nil, "process.user.umask"},
 	} {
 		if unsupported.set {
 			return &UnsupportedError{Field: unsupported.field}
@@ -53,6 +47,9 @@ func check(s *specs.Spec) error {
 		return err
 	}
 	if err := checkLinux(s.Linux); err != nil {
+		return err
+	}
+	if err := checkProcess(s); err != nil {
 		return err
 	}
 	return checkMounts(s.Mounts)
@@ -66,21 +63,21 @@ func checkLinux(l *specs.Linux) error {
 		set   bool
 		field string
 	}{
-		{len(l.UIDMappings)+len(l.GIDMappings) > 0, "linux.uidMappings"},
-		{len(l.Sysctl) > 0, "linux.sysctl"},
 		{l.Resources != nil, "linux.resources"},
 		{l.CgroupsPath != "", "linux.cgroupsPath"},
-		{len(l.Devices) > 0, "linux.devices"},
 		{l.Seccomp != nil, "linux.seccomp"},
-		{l.RootfsPropagation != "", "linux.rootfsPropagation"},
 		{l.MountLabel != "", "linux.mountLabel"},
 		{l.IntelRdt != nil, "linux.intelRdt"},
-		{l.Personality != nil, "linux.personality"},
+		{len(l.NetDevices) > 0, "linux.netDevices"},
+		{l.MemoryPolicy != nil, "linux.memoryPolicy"},
 		{len(l.TimeOffsets) > 0, "linux.timeOffsets"},
 	} {
 		if unsupported.set {
 			return &UnsupportedError{Field: unsupported.field}
 		}
+	}
+	if err := checkMappings(l); err != nil {
+		return err
 	}
 	for _, masked := range append(slices.Clone(l.MaskedPaths), l.ReadonlyPaths...) {
 		if clean := path.Clean(masked); clean != masked || !beneath(clean, "/proc") && !beneath(clean, "/sys") {
@@ -88,7 +85,7 @@ func checkLinux(l *specs.Linux) error {
 		}
 	}
 	for _, ns := range l.Namespaces {
-		if _, known := namespaces[ns.Type]; !known || ns.Path != "" {
+		if _, known := namespaces[ns.Type]; !known || ns.Path != "" && !joinable(ns) {
 			return &UnsupportedError{Field: "linux.namespaces", Value: string(ns.Type) + " " + ns.Path}
 		}
 	}
@@ -102,6 +99,9 @@ func checkMounts(mounts []specs.Mount) error {
 		}
 		if !placeable(m) {
 			return &UnsupportedError{Field: "mounts: " + m.Type + " on", Value: m.Destination}
+		}
+		if err := checkOptions(m); err != nil {
+			return err
 		}
 		if len(m.UIDMappings)+len(m.GIDMappings) > 0 {
 			return &UnsupportedError{Field: "mounts: uidMappings"}

@@ -3,8 +3,10 @@
 package sandbox
 
 import (
+	"slices"
 	"strings"
 
+	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"strata/internal/mount"
@@ -29,6 +31,7 @@ var mountFlags = map[string]mountFlag{
 // cleared are the options that take a flag away, as mount(8) has them.
 var cleared = map[string]string{
 	"rw": "ro", "suid": "nosuid", "dev": "nodev", "exec": "noexec", "atime": "noatime", "diratime": "nodiratime",
+	"nostrictatime": "strictatime", "norelatime": "relatime", "symfollow": "nosymfollow",
 }
 
 // mountOptions are the options of one mount of a specification, sorted out.
@@ -36,6 +39,7 @@ type mountOptions struct {
 	ms, attr    uint64
 	recursive   bool // rbind
 	bind        bool
+	idmap       bool // ids as the container's user namespace maps them
 	propagation uint64
 	data        []string // for the filesystem
 }
@@ -44,11 +48,13 @@ var propagations = map[string]uint64{
 	"private": unix.MS_PRIVATE, "rprivate": unix.MS_PRIVATE,
 	"slave": unix.MS_SLAVE, "rslave": unix.MS_SLAVE,
 	"shared": unix.MS_SHARED, "rshared": unix.MS_SHARED,
+	"unbindable": unix.MS_UNBINDABLE, "runbindable": unix.MS_UNBINDABLE,
 }
 
 func parseOptions(options []string) mountOptions {
 	o := mountOptions{propagation: unix.MS_PRIVATE}
 	for _, option := range options {
+		option = flagName(option)
 		flag, isFlag := mountFlags[option]
 		undo, isCleared := cleared[option]
 		propagation, isPropagation := propagations[option]
@@ -63,13 +69,43 @@ func parseOptions(options []string) mountOptions {
 			o.propagation = propagation
 		case option == "bind":
 			o.bind = true
+		case option == "idmap" || option == "ridmap": // runtime-spec, config.md, "Linux mount options"
+			o.idmap = true
 		case option == "rbind":
 			o.bind, o.recursive = true, true
+		case option == "defaults", option == "silent", option == "loud": // nothing to a new mount
 		default:
 			o.data = append(o.data, option)
 		}
 	}
 	return o
+}
+
+// flagName takes the "r" from options for a whole tree ("rro", runtime-spec,
+// config.md, "Linux mount options"): a recursive bind mount has all of its
+// options for the whole tree, and another has no tree.
+func flagName(option string) string {
+	name, recursive := strings.CutPrefix(option, "r")
+	_, isFlag := mountFlags[name]
+	_, isCleared := cleared[name]
+	if recursive && (isFlag || isCleared) {
+		return name
+	}
+	return option
+}
+
+// checkOptions refuses what a mount would not do, or not know of.
+func checkOptions(m specs.Mount) error {
+	o := parseOptions(m.Options)
+	for _, option := range o.data {
+		if o.bind || slices.Contains([]string{"remount", "move", "idmap", "ridmap", "tmpcopyup"}, option) {
+			return &UnsupportedError{Field: "mounts: option " + option + " on", Value: m.Destination}
+		}
+	}
+	if !o.bind && o.propagation != unix.MS_PRIVATE {
+		return &UnsupportedError{Field: "mounts: propagation without bind on", Value: m.Destination}
+	}
+	return nil
 }
 
 // fsOptions are the filesystem's own options for the new mount API, with what

@@ -21,6 +21,7 @@ type preparation struct {
 	terminal *os.File   // the controlling side of the pty
 	tty      *os.File   // the child's side
 	files    []*os.File
+	after    []func() error // to be done when the child has executed, or is gone
 }
 
 // prepared is a detached mount with the path where it will be.
@@ -39,6 +40,9 @@ func (p *preparation) keep(f *os.File) *os.File {
 
 func (p *preparation) close() error {
 	err := closeAll(p.files)
+	for _, f := range p.after {
+		err = errors.Join(err, f())
+	}
 	if p.terminal != nil {
 		err = errors.Join(err, p.terminal.Close())
 	}

@@ -13,7 +13,7 @@ import (
 func rootSteps(p *Plan) []step {
 	begin := step{lines: func() []Line {
 		return append([]Line{{
-			"unshare --fork --kill-child --propagation private" + unshareOptions(p.spec) + " sh -e /dev/fd/3 3<<'SANDBOX'",
+			nsenter(p.spec) + "unshare --fork --kill-child --propagation private" + unshareOptions(p.spec) + " sh -e /dev/fd/3 3<<'SANDBOX'",
 			"new namespaces; what is mounted in them, the host never sees",
 		}}, shellHost(p.spec)...)
 	}}
@@ -36,7 +36,10 @@ func shellHost(s *specs.Spec) []Line {
 	if s.Hostname != "" {
 		lines = append(lines, Line{"hostname " + Quote(s.Hostname), "in the uts namespace only"})
 	}
-	if hasNamespace(s, specs.NetworkNamespace) {
+	if name := s.Domainname; name != "" {
+		lines = append(lines, Line{"echo " + Quote(name) + " > /proc/sys/kernel/domainname", "the NIS name, of the same namespace"})
+	}
+	if ownsNamespace(s, specs.NetworkNamespace) {
 		lines = append(lines, Line{"ip link set lo up", "the only interface of the new network namespace"})
 	}
 	return lines

@@ -36,7 +36,7 @@ func rootfs(t *testing.T) string {
 	if err := os.WriteFile(filepath.Join(dir, "bin/busybox"), busybox, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for _, applet := range []string{"sh", "cat", "ls", "mount", "umount", "readlink", "stat", "hostname", "grep", "id", "mknod", "sleep", "tty", "env", "wc"} {
+	for _, applet := range []string{"sh", "cat", "ls", "mount", "umount", "readlink", "stat", "hostname", "grep", "id", "mknod", "sleep", "tty", "env", "wc", "ionice", "uname", "cut", "head"} {
 		if err := os.Symlink("busybox", filepath.Join(dir, "bin", applet)); err != nil {
 			t.Fatal(err)
 		}
@@ -93,7 +93,8 @@ func run(t *testing.T, dir string, spec *specs.Spec, change func(*Options)) (str
 	}
 	child, err := Begin(spec)
 	if err != nil {
-		t.Fatal(err)
+		w.Close()
+		return "", 0, err
 	}
 	p, err := plan.Start(child, root)
 	w.Close()

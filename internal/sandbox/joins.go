@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sandbox
+
+import (
+	"fmt"
+	"os"
+	"path"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"strata/internal/linux"
+	"strata/internal/spawn"
+)
+
+// joined are the namespaces of s that exist already, and that the process is to
+// enter.
+func joined(s *specs.Spec) []specs.LinuxNamespace {
+	var there []specs.LinuxNamespace
+	for _, ns := range s.Linux.Namespaces {
+		if ns.Path != "" {
+			there = append(there, ns)
+		}
+	}
+	return there
+}
+
+// joinNamespaces adds the calls by which a child enters namespaces that exist.
+// The child opens them itself: their paths are the host's, whose mounts it has
+// yet, and no descriptor of ours must wait for it. The kernel checks the kind
+// (setns(2)). A pid namespace can only be entered before the clone, by pidNamespace.
+func joinNamespaces(first *spawn.List, s *specs.Spec) {
+	for _, ns := range joined(s) {
+		if ns.Type == specs.PIDNamespace {
+			continue
+		}
+		name := string(ns.Type) + " namespace " + ns.Path
+		open := newCall("open "+name, unix.SYS_OPENAT, cwd, first.String(ns.Path), unix.O_RDONLY|unix.O_CLOEXEC)
+		open.Save = true
+		enter := newCall("enter "+name, unix.SYS_SETNS, 0, namespaces[ns.Type].flag)
+		enter.Saved = true
+		first.Add(open, enter, closeSaved("close "+name))
+	}
+}
+
+// pidNamespace opens the pid namespace that is to be entered, nil for none. The
+// caller closes it.
+func pidNamespace(s *specs.Spec) (*os.File, error) {
+	for _, ns := range joined(s) {
+		if ns.Type != specs.PIDNamespace {
+			continue
+		}
+		fd, err := linux.OpenAt(unix.AT_FDCWD, ns.Path, unix.O_RDONLY, 0)
+		if err != nil {
+			return nil, fmt.Errorf("open pid namespace %s: %w", ns.Path, err)
+		}
+		return os.NewFile(uintptr(fd), ns.Path), nil
+	}
+	return nil, nil
+}
+
+// begin starts the child, in the pid namespace that it is to enter if there is
+// one. Whoever is in that sees a child with our memory (CVE-2019-5736).
+func (c *Child) begin(first *spawn.List, flags uintptr) error {
+	pid, err := pidNamespace(c.spec)
+	if err != nil {
+		return err
+	}
+	if pid != nil {
+		defer pid.Close()
+		if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+			return os.NewSyscallError("prctl PR_SET_DUMPABLE", err)
+		}
+	}
+	if c.Child, err = spawn.Begin(first, spawn.Options{Namespaces: flags, PidNamespace: pid}); err != nil || pid == nil {
+		return err
+	}
+	if _, err := c.Process(); err != nil { // the namespace stays open until the clone is made
+		return c.Child.Abandon() // with the same error
+	}
+	return nil
+}
+
+// joinSteps make us as dumpable as before, when the child has a memory of its own.
+func joinSteps(s *specs.Spec) []step {
+	if ownsNamespace(s, specs.PIDNamespace) || !hasNamespace(s, specs.PIDNamespace) {
+		return nil
+	}
+	return []step{{prepare: func(p *preparation) error {
+		p.after = append(p.after, func() error { return unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0) })
+		return nil
+	}}}
+}
+
+// joinable are the kinds of namespace that a process can enter by their path. Of
+// a mount namespace there would be no root left to make.
+func joinable(ns specs.LinuxNamespace) bool {
+	switch ns.Type {
+	case specs.PIDNamespace, specs.NetworkNamespace, specs.IPCNamespace, specs.UTSNamespace, specs.CgroupNamespace:
+		return path.IsAbs(ns.Path)
+	}
+	return false
+}
+
+// nsenter is what a person types before unshare(1) to enter namespaces.
+func nsenter(s *specs.Spec) string {
+	var options string
+	for _, ns := range joined(s) {
+		options += " " + namespaces[ns.Type].option + "=" + Quote(ns.Path)
+	}
+	if options == "" {
+		return ""
+	}
+	return "nsenter" + options + " "
+}
