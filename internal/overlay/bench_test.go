@@ -22,7 +22,7 @@ const (
 // directories and layers.
 func benchImage(b *testing.B) Stack {
 	b.Helper()
-	needMount(b, byDescriptor, byName, byThread)
+	needMount(b)
 	dir := b.TempDir()
 	var s Stack
 	for i := range imageLayers {
@@ -87,7 +87,7 @@ func benchChanges(b *testing.B, s Stack, want int) {
 // BenchmarkTenChanges is 10 files changed in an image of 94,000 in 14 layers.
 func BenchmarkTenChanges(b *testing.B) {
 	s := benchImage(b)
-	root := mountAt(b, s, byDescriptor)
+	root := mountAt(b, s)
 	for i := range 10 {
 		if err := os.WriteFile(fmt.Sprintf("%susr/share/d%03d/l%d-%d", root, i, i, i), []byte("new"), 0); err != nil {
 			b.Fatal(err)
@@ -138,7 +138,7 @@ func BenchmarkMount(b *testing.B) {
 // BenchmarkOneLargeDirectory is one new name in a directory of 94,000, which
 // must not be read for it.
 func BenchmarkOneLargeDirectory(b *testing.B) {
-	needMount(b, byDescriptor, byName, byThread)
+	needMount(b)
 	dir := b.TempDir()
 	fill(b, dir+"/layer", imageFiles, func(n int) string { return fmt.Sprintf("d/f%d", n) })
 	s := Stack{Lowers: []*os.File{openDir(b, dir+"/layer")}, Upper: makeDir(b, dir+"/upper")}

@@ -51,7 +51,7 @@ func newWorld(t testing.TB, layers ...tree.Tree) *world {
 
 func newWorldOf(t testing.TB, s Stack, layers ...tree.Tree) *world {
 	t.Helper()
-	needMount(t, byDescriptor, byName, byThread)
+	needMount(t)
 	dir := t.TempDir()
 	needMarks(t, Marks{UserXattr: s.UserXattr}, dir)
 	for i, layer := range layers {
@@ -320,7 +320,11 @@ func TestChangesRefusesForeignMarks(t *testing.T) {
 // A nested overlay keeps its marks escaped by the outer one. They are content.
 func TestChangesOfNestedOverlay(t *testing.T) {
 	w := newWorld(t, base...)
-	w.sh(t, `setfattr -n trusted.overlay.opaque -v y etc/ssh`)
+	if err := unix.Setxattr(filepath.Join(w.root, "etc/ssh"), "trusted.overlay.opaque", []byte("y"), 0); errors.Is(err, unix.ENOTSUP) {
+		t.Skip("needs a kernel that escapes the marks of nested overlays (6.7)")
+	} else if err != nil {
+		t.Fatal(err)
+	}
 	if diff := cmp.Diff([]string{"C /etc", "C /etc/ssh"}, changes(t, w.Stack)); diff != "" {
 		t.Errorf("changes (-want +got):\n%s", diff)
 	}

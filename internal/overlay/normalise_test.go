@@ -105,7 +105,7 @@ func TestNormaliseInterrupted(t *testing.T) {
 			return nil
 		}}
 		_, err := n.run(w.Upper, w.Lowers)
-		after := tree.Read(t, mountAt(t, w.Stack, byDescriptor), tree.AllXattrs, tree.NoMarks, tree.WithRoot)
+		after := tree.Read(t, mountAt(t, w.Stack), tree.AllXattrs, tree.NoMarks, tree.WithRoot)
 		if diff := cmp.Diff(before, after); diff != "" {
 			t.Errorf("merged view after %d steps (-before +after):\n%s", n.steps, diff)
 		}
@@ -142,7 +142,7 @@ func TestNormaliseRefusesForeignMarks(t *testing.T) {
 // The kernel lists a whiteout in a directory that only one layer has as a name
 // that cannot be found, unless the directory is marked as one that may hold some.
 func TestMayHoldWhiteouts(t *testing.T) {
-	needMount(t, byDescriptor)
+	needMount(t)
 	eachMarks(t, func(t *testing.T, m Marks) {
 		s := newStack(t, 2)
 		s.UserXattr = m.UserXattr
@@ -155,7 +155,7 @@ func TestMayHoldWhiteouts(t *testing.T) {
 				}
 			}
 		}
-		root := mountAt(t, s, byDescriptor)
+		root := mountAt(t, s)
 		for _, dir := range []string{"only-lower1", "only-upper"} {
 			entries, err := os.ReadDir(root + dir)
 			if err != nil || len(entries) != 1 || entries[0].Name() != "shown" {

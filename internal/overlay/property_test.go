@@ -20,17 +20,21 @@ import (
 	"strata/internal/tree"
 )
 
-// scratch is a filesystem in memory that nobody else sees, so that a thousand
+// scratch is a filesystem in memory, so that a thousand
 // stacks can be made and forgotten.
 func scratch(t *testing.T) string {
 	t.Helper()
-	needMount(t, byDescriptor)
-	m, err := mount.New("tmpfs", nil, 0)
-	if err != nil {
+	needMount(t)
+	dir := t.TempDir() // a detached mount can only be stacked by descriptor
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, ""); err != nil {
 		t.Skipf("cannot mount tmpfs: %v", err)
 	}
-	t.Cleanup(func() { m.Close() })
-	return fmt.Sprintf("/proc/self/fd/%d", m.Fd())
+	t.Cleanup(func() {
+		if err := mount.Detach(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
 }
 
 // procPath is a path, with a slash, to what is open only.
@@ -75,7 +79,7 @@ func (p *playground) mkdir(name string) *os.File {
 // mounted runs f with the path of the mounted stack, where random device nodes
 // are not the devices of this machine.
 func (p *playground) mounted(s Stack, f func(root *os.File)) {
-	m, err := s.mountBy(byDescriptor)
+	m, err := s.Mount()
 	if err != nil {
 		p.t.Fatal(err)
 	}

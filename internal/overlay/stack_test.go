@@ -35,12 +35,21 @@ func eachWay(t *testing.T, suite func(t *testing.T, w way)) {
 	}
 }
 
-// needMount skips where the kernel or the privileges do not allow a mount.
+// mountBy is Mount where no way is named.
+func mountBy(s Stack, ways []way) (*os.File, error) {
+	if len(ways) == 0 {
+		return s.Mount()
+	}
+	return s.mountBy(ways...)
+}
+
+// needMount skips where the kernel or the privileges do not allow a mount in any
+// of the ways.
 func needMount(t testing.TB, ways ...way) {
 	t.Helper()
 	s := newStack(t, 1)
 	s.UserXattr = os.Getenv(rootlessEnv) != ""
-	m, err := s.mountBy(ways...)
+	m, err := mountBy(s, ways)
 	if err != nil {
 		t.Skipf("cannot mount an overlay here: %v", err)
 	}
@@ -84,9 +93,9 @@ func openDir(t testing.TB, name string) *os.File {
 }
 
 // mountAt mounts and returns a path to the detached mount.
-func mountAt(t testing.TB, s Stack, w way) string {
+func mountAt(t testing.TB, s Stack, ways ...way) string {
 	t.Helper()
-	m, err := s.mountBy(w)
+	m, err := mountBy(s, ways)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -209,7 +218,7 @@ func TestMountSealedUpper(t *testing.T) {
 }
 
 func TestMountRefused(t *testing.T) {
-	needMount(t, byDescriptor)
+	needMount(t)
 	many := newStack(t, 1)
 	for len(many.Lowers) <= MaxLowers {
 		many.Lowers = append(many.Lowers, many.Lowers[0])
