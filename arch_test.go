@@ -27,6 +27,7 @@ var may = map[string][]string{
 	"internal/durable":  {"internal/linux"},
 	"internal/mount":    {"internal/linux"},
 	"internal/spawn":    {},
+	"internal/rootless": {"internal/linux", "internal/spawn"},
 
 	// formats
 	"internal/oci":         {},
@@ -40,7 +41,8 @@ var may = map[string][]string{
 	"internal/image": {"internal/durable", "internal/linux", "internal/oci", "internal/spelling"},
 
 	// runtime
-	"internal/sandbox":   {"internal/linux", "internal/mount", "internal/spawn"},
+	"internal/cgroup":    {"internal/linux"},
+	"internal/sandbox":   {"internal/cgroup", "internal/linux", "internal/mount", "internal/spawn"},
 	"internal/container": {"internal/durable", "internal/linux", "internal/oci", "internal/spelling"},
 
 	// use cases
@@ -51,9 +53,9 @@ var may = map[string][]string{
 
 	// faces
 	"cmd/strata": {
-		"internal/cli", "internal/container", "internal/engine", "internal/image", "internal/oci", "internal/overlay", "internal/spawn", "internal/store",
+		"internal/cli", "internal/container", "internal/engine", "internal/image", "internal/oci", "internal/overlay", "internal/rootless", "internal/spawn", "internal/store",
 	},
-	"cmd/strata-remote": {"internal/cli", "internal/compression", "internal/engine", "internal/image"},
+	"cmd/strata-remote": {"internal/cli", "internal/compression", "internal/engine", "internal/image", "internal/rootless"},
 
 	// for tests only
 	"internal/tree": {"internal/linux", "internal/overlay"},

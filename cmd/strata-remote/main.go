@@ -16,6 +16,7 @@ import (
 
 	"strata/internal/cli"
 	"strata/internal/engine"
+	"strata/internal/rootless"
 )
 
 func main() {
@@ -37,6 +38,9 @@ func withEngine(f func(context.Context, *engine.Engine) error) error {
 	root := rootFlag
 	if root == "" {
 		root = engine.DefaultRoot()
+	}
+	if rootless.Needed() {
+		return rootless.Enter(root, true) // comes back here as root of a user namespace
 	}
 	e, err := engine.Open(root)
 	if err != nil {

@@ -21,6 +21,7 @@ import (
 
 	"strata/internal/cli"
 	"strata/internal/engine"
+	"strata/internal/rootless"
 )
 
 // version is set by the linker.
@@ -76,6 +77,9 @@ func openEngine() (*engine.Engine, error) {
 	root := rootFlag
 	if root == "" {
 		root = engine.DefaultRoot()
+	}
+	if rootless.Needed() {
+		return nil, rootless.Enter(root, false) // comes back here as root of a user namespace
 	}
 	return engine.Open(root)
 }

@@ -132,7 +132,11 @@ func (e *Engine) normalise(r *container.Record, upperPath string) error {
 	if err != nil {
 		return err
 	}
-	defer upper.Close()
+	lock, err := durable.Exclusive(upper) // a tree that somebody reads is not changed
+	if err != nil {
+		return errors.Join(err, upper.Close())
+	}
+	defer lock.Close()
 	_, err = overlay.Normalise(upper, lower, e.marks)
 	return err
 }
@@ -270,7 +274,7 @@ func (e *Engine) copyTree(ctx context.Context, from, parent *os.File) error {
 			return err
 		},
 		func(archive io.Reader) error {
-			_, err := layer.Apply(ctx, archive, to, nil, layer.ApplyOptions{Marks: e.marks, Unprivileged: os.Geteuid() != 0})
+			_, err := layer.Apply(ctx, archive, to, nil, layer.ApplyOptions{Marks: e.marks, Unprivileged: e.ids.single(), UserNamespace: e.ids != nil})
 			return err
 		},
 	)

@@ -13,6 +13,7 @@ import (
 
 	"strata/internal/container"
 	"strata/internal/image"
+	"strata/internal/linux"
 	"strata/internal/overlay"
 	"strata/internal/store"
 )
@@ -25,16 +26,18 @@ type Engine struct {
 	imageDir   *os.File
 	containers *container.Containers
 	marks      overlay.Marks
+	ids        *userIDs // nil: every id exists
 	root       string
 }
 
 // DefaultRoot is the store of the user who calls: STRATA_ROOT, or
-// /var/lib/strata for root, or strata in the user's data directory.
+// /var/lib/strata for root, or strata in the user's data directory, which it is
+// for root of a user namespace too.
 func DefaultRoot() string {
 	if root := os.Getenv("STRATA_ROOT"); root != "" {
 		return root
 	}
-	if os.Geteuid() == 0 {
+	if os.Geteuid() == 0 && !linux.InUserNamespace() {
 		return "/var/lib/strata"
 	}
 	data := os.Getenv("XDG_DATA_HOME")
@@ -50,9 +53,12 @@ func Open(root string) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	rootless := os.Geteuid() != 0
-	marks := overlay.Marks{UserXattr: rootless}
-	s, err := store.Open(root, store.Options{Marks: marks, Unprivileged: rootless})
+	ids, err := ownIDs()
+	if err != nil {
+		return nil, err
+	}
+	marks := overlay.Marks{UserXattr: ids != nil}
+	s, err := store.Open(root, store.Options{Marks: marks, Unprivileged: ids.single(), UserNamespace: ids != nil})
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +67,7 @@ func Open(root string) (*Engine, error) {
 		return nil, errors.Join(err, s.Close())
 	}
 	return &Engine{
-		store: s, images: image.Open(dir), imageDir: dir, marks: marks, root: root,
+		store: s, images: image.Open(dir), imageDir: dir, marks: marks, ids: ids, root: root,
 		containers: container.Open(filepath.Join(root, "containers"), filepath.Join(root, "names")),
 	}, nil
 }

@@ -22,6 +22,9 @@ type ImportOptions struct {
 	Changes []string // Dockerfile instructions
 	Message string
 	Source  string // as the history shows it
+	// LeftOut, when not nil, is called with each device that is left out, as all
+	// are in a user namespace.
+	LeftOut func(path string)
 }
 
 // Import makes an image of one layer from an uncompressed archive of a root
@@ -39,7 +42,7 @@ func (e *Engine) Import(ctx context.Context, archive io.Reader, o ImportOptions)
 	if err != nil {
 		return image.Image{}, err
 	}
-	l, err := staging.Apply(ctx, archive, store.ApplyOptions{})
+	l, err := staging.Apply(ctx, archive, store.ApplyOptions{LeftOut: o.LeftOut})
 	if err == nil && l.ArchiveSize == 0 {
 		err = errors.New("the archive is empty: not one byte") // whatever should have written it failed
 	}

@@ -42,17 +42,48 @@ func (s Streams) size() *specs.Box {
 type Running struct {
 	container *container.Container
 	process   *sandbox.Process
+	ids       *idRange
 	started   time.Time
 }
 
+// A Child is the process of a container that has no root filesystem yet, with
+// its range of ids.
+type Child struct {
+	sandbox *sandbox.Child
+	ids     *idRange
+}
+
+// begin starts the child of a container, in the namespaces of others that it
+// enters.
+func (e *Engine) begin(r *container.Record) (*Child, error) {
+	if err := e.findJoined(r); err != nil {
+		return nil, err
+	}
+	ids, err := takeIDs(r)
+	if err != nil {
+		return nil, err
+	}
+	spec := beginning(r)
+	e.ids.adapt(spec)
+	useIDs(spec, ids)
+	child, err := sandbox.Begin(spec)
+	if err != nil {
+		return nil, errors.Join(err, ids.Close())
+	}
+	return &Child{child, ids}, nil
+}
+
+// Abandon ends the child.
+func (c *Child) Abandon() error { return errors.Join(c.sandbox.Abandon(), c.ids.Close()) }
+
 // CreateToRun is Create for a container that is started at once: the kernel
 // makes its namespaces meanwhile. Start or Abandon must follow for the child.
-func (e *Engine) CreateToRun(o CreateOptions) (*container.Container, *sandbox.Child, error) {
+func (e *Engine) CreateToRun(o CreateOptions) (*container.Container, *Child, error) {
 	r, err := e.record(o)
 	if err != nil {
 		return nil, nil, err
 	}
-	child, err := sandbox.Begin(beginning(&r))
+	child, err := e.begin(&r)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -66,7 +97,7 @@ func (e *Engine) CreateToRun(o CreateOptions) (*container.Container, *sandbox.Ch
 // Start starts a locked container in the foreground; it ends when we do. Its
 // child may have been begun, or is nil. A program that cannot be executed is a
 // *spawn.Error with Exec set.
-func (e *Engine) Start(c *container.Container, child *sandbox.Child, streams Streams) (*Running, error) {
+func (e *Engine) Start(c *container.Container, child *Child, streams Streams) (*Running, error) {
 	if child == nil {
 		if at := mountedAt(c); at != "" {
 			return nil, fmt.Errorf("start container %s: it is mounted at %s; unmount it first (strata umount %s)",
@@ -76,7 +107,7 @@ func (e *Engine) Start(c *container.Container, child *sandbox.Child, streams Str
 			return nil, err
 		}
 		var err error
-		if child, err = sandbox.Begin(beginning(&c.Record)); err != nil {
+		if child, err = e.begin(&c.Record); err != nil {
 			return nil, err
 		}
 	}
@@ -84,7 +115,7 @@ func (e *Engine) Start(c *container.Container, child *sandbox.Child, streams Str
 	if err != nil {
 		return nil, errors.Join(err, e.failed(c, err))
 	}
-	return &Running{container: c, process: process, started: time.Now().UTC()}, nil
+	return &Running{container: c, process: process, ids: child.ids, started: time.Now().UTC()}, nil
 }
 
 // failed notes that a container could not be started.
@@ -100,25 +131,45 @@ func (e *Engine) failed(c *container.Container, cause error) error {
 
 // startProcess plans the sandbox when its root filesystem is mounted, in which
 // the user is found. The child is gone after an error.
-func (e *Engine) startProcess(c *container.Container, child *sandbox.Child, streams Streams) (*sandbox.Process, error) {
-	root, err := e.mountContainer(c)
+func (e *Engine) startProcess(c *container.Container, child *Child, streams Streams) (*sandbox.Process, error) {
+	root, err := e.mountFor(c, child)
 	if err != nil {
 		return nil, errors.Join(err, child.Abandon())
 	}
 	defer root.Close()
-	plan, err := e.plan(&c.Record, root, streams)
+	plan, err := e.plan(&c.Record, root, child.ids, streams)
 	if err != nil {
 		return nil, errors.Join(err, child.Abandon())
 	}
-	return plan.Start(child, root)
+	process, err := plan.Start(child.sandbox, root)
+	if err != nil {
+		return nil, errors.Join(err, child.ids.Close())
+	}
+	return process, nil
 }
 
-func (e *Engine) plan(r *container.Record, root *os.File, streams Streams) (*sandbox.Plan, error) {
+// mountFor mounts the root filesystem, with ids as the child has them.
+func (e *Engine) mountFor(c *container.Container, child *Child) (*os.File, error) {
+	userns, err := child.sandbox.MapIDs()
+	if err != nil {
+		return nil, err
+	}
+	return e.mountContainer(c, userns)
+}
+
+func (e *Engine) plan(r *container.Record, root *os.File, ids *idRange, streams Streams) (*sandbox.Plan, error) {
 	u, err := lookupUser(root, r.Config.User)
 	if err != nil {
 		return nil, err
 	}
-	spec := e.spec(r, u)
+	if err := e.ids.check(u); err != nil {
+		return nil, err
+	}
+	spec, err := e.spec(r, u)
+	if err != nil {
+		return nil, err
+	}
+	useIDs(spec, ids)
 	if spec.Process.Terminal {
 		spec.Process.ConsoleSize = streams.size()
 	}
@@ -155,7 +206,7 @@ func (r *Running) Wait() (int, error) {
 		code = 128 + int(status.Signal())
 	}
 	spawn.StopForwarding()
-	err = errors.Join(noteErr, r.process.Pidfd.Close())
+	err = errors.Join(noteErr, r.process.Pidfd.Close(), r.ids.Close())
 	if r.container.Record.AutoRemove {
 		return code, err
 	}
@@ -184,6 +235,9 @@ func (e *Engine) Explain(o CreateOptions, w io.Writer) error {
 	if err := e.shared(func() error { return e.complete(&r, o) }); err != nil {
 		return err
 	}
+	if err := e.findJoined(&r); err != nil {
+		return err
+	}
 	u, err := e.lookupUserBelow(&r)
 	if err != nil {
 		return err
@@ -192,7 +246,11 @@ func (e *Engine) Explain(o CreateOptions, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	plan, err := sandbox.NewPlan(e.spec(&r, u), sandbox.Options{Init: r.Host.Init, RootShell: shell})
+	spec, err := e.spec(&r, u)
+	if err != nil {
+		return err
+	}
+	plan, err := sandbox.NewPlan(spec, sandbox.Options{Init: r.Host.Init, RootShell: shell})
 	if err != nil {
 		return err
 	}

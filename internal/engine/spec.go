@@ -34,24 +34,27 @@ var (
 // beginning is the part of a container's specification that its image has no
 // say in.
 func beginning(r *container.Record) *specs.Spec {
-	return &specs.Spec{
+	spec := &specs.Spec{
 		Version:  specs.Version,
 		Hostname: r.Host.Hostname,
 		Root:     &specs.Root{Path: "rootfs", Readonly: r.Host.ReadOnly},
 		Linux: &specs.Linux{
-			Namespaces:    namespaces(r),
+			Namespaces:    isolatedNamespaces(r),
 			MaskedPaths:   maskedPaths,
 			ReadonlyPaths: readonlyPaths,
 		},
 		Mounts: kernelMounts(),
 	}
+	isolate(spec, r)
+	return spec
 }
 
 // spec is the runtime specification of a container, for the user u in its image.
-func (e *Engine) spec(r *container.Record, u user) *specs.Spec {
+func (e *Engine) spec(r *container.Record, u user) (*specs.Spec, error) {
 	spec := beginning(r)
 	spec.Process = process(r, u)
 	spec.Mounts = append(spec.Mounts, e.mounts(r)...)
+	e.ids.adapt(spec)
 	return spec
 }
 
@@ -60,19 +63,13 @@ func process(r *container.Record, u user) *specs.Process {
 	if dir == "" {
 		dir = "/"
 	}
-	caps := &specs.LinuxCapabilities{Bounding: defaultCapabilities}
-	if u.uid == 0 { // another user has none, and no way to any (CVE-2022-24769)
-		caps.Effective, caps.Permitted = defaultCapabilities, defaultCapabilities
-	}
 	return &specs.Process{
 		Args:     append(append([]string(nil), r.Config.Entrypoint...), r.Config.Cmd...),
 		Env:      environment(r, u),
 		Cwd:      path.Join("/", dir),
 		Terminal: r.Host.Terminal,
 		// with the group itself, or a process could drop it and with it what it denies (CVE-2022-36109)
-		User:            specs.User{UID: u.uid, GID: u.gid, AdditionalGids: append([]uint32{u.gid}, u.groups...)},
-		Capabilities:    caps,
-		NoNewPrivileges: true,
+		User: specs.User{UID: u.uid, GID: u.gid, AdditionalGids: append([]uint32{u.gid}, u.groups...)},
 	}
 }
 
@@ -84,17 +81,6 @@ func environment(r *container.Record, u user) []string {
 		env = append(env, "TERM=xterm")
 	}
 	return mergeEnv(append(env, "HOME="+u.home), r.Config.Env)
-}
-
-func namespaces(r *container.Record) []specs.LinuxNamespace {
-	ns := []specs.LinuxNamespace{
-		{Type: specs.PIDNamespace}, {Type: specs.MountNamespace}, {Type: specs.UTSNamespace},
-		{Type: specs.IPCNamespace}, {Type: specs.CgroupNamespace},
-	}
-	if r.Host.Network != "host" {
-		ns = append(ns, specs.LinuxNamespace{Type: specs.NetworkNamespace})
-	}
-	return ns
 }
 
 // kernelMounts are Docker's.
@@ -116,7 +102,13 @@ func (e *Engine) mounts(r *container.Record) []specs.Mount {
 		mounts = append(mounts, hostFiles("/etc/resolv.conf", "/etc/hosts")...)
 	}
 	for _, m := range r.Host.Mounts {
-		options := append([]string{"nodev"}, m.Options...) // no device cgroup stands behind mknod yet
+		options := m.Options
+		if !r.Host.Privileged {
+			options = append([]string{"nodev"}, options...) // no device cgroup stands behind mknod yet
+		}
+		if m.Type == "bind" && r.Host.UserNS == container.UserNSAuto {
+			options = append(options, "idmap")
+		}
 		mounts = append(mounts, specs.Mount{Destination: m.Target, Type: m.Type, Source: m.Source, Options: options})
 	}
 	return append(mounts, e.hideStore(r)...)

@@ -22,6 +22,12 @@ type ApplyOptions struct {
 	// Unprivileged: owners stay the caller's, attributes that only root may set
 	// are left out and devices are refused. The record is whole all the same.
 	Unprivileged bool
+	// UserNamespace: devices, which cannot be made in one, are left out and hide
+	// what lower layers have in their place, as are attributes that only root of
+	// the host may set. The record is whole all the same.
+	UserNamespace bool
+	// LeftOut, when not nil, is called with the path of each device left out.
+	LeftOut func(path string)
 
 	// Implied, when not nil, is called at the end with each directory, "." among
 	// them, that the archive has something beneath but no entry for. It has mode
@@ -84,6 +90,7 @@ type applier struct {
 	dirs      map[string]attributes // of the directories that are there, to be set at the end
 	whiteouts map[string]struct{}   // paths to hide
 	opaques   map[string]struct{}   // directories to make opaque
+	leftOut   map[string]struct{}   // devices that are not there
 }
 
 // attributes are what a directory gets when nothing is written into it any more.
@@ -99,7 +106,7 @@ func newApplier(ctx context.Context, in *ahead, root int, rec *recorder, opts Ap
 		ctx: ctx, opts: opts, root: root, rec: rec, in: source,
 		dir: newDirectory(root), tar: tar.NewReader(source), buf: make([]byte, chunkSize),
 		dirs:      map[string]attributes{".": impliedAttributes()},
-		whiteouts: map[string]struct{}{}, opaques: map[string]struct{}{},
+		whiteouts: map[string]struct{}{}, opaques: map[string]struct{}{}, leftOut: map[string]struct{}{},
 	}
 }
 

@@ -23,6 +23,9 @@ func (a *applier) chown(at spot, hdr *tar.Header) error {
 	err := linux.Retry(func() error {
 		return unix.Fchownat(at.dir, at.base, hdr.Uid, hdr.Gid, unix.AT_SYMLINK_NOFOLLOW)
 	})
+	if err == unix.EINVAL && a.opts.UserNamespace {
+		return fmt.Errorf("owner %d:%d is not in the map of this user namespace, see /proc/self/uid_map and gid_map: a larger range in /etc/subuid and /etc/subgid is needed", hdr.Uid, hdr.Gid)
+	}
 	if err != nil {
 		return fmt.Errorf("chown to %d:%d: %w", hdr.Uid, hdr.Gid, err)
 	}
@@ -73,7 +76,7 @@ func (a *applier) eachXattr(hdr *tar.Header, set func(name string, value []byte)
 // mayDrop reports whether an attribute that could not be set is one that the
 // caller has no right to.
 func (a *applier) mayDrop(name string, err error) bool {
-	return a.opts.Unprivileged && errors.Is(err, unix.EPERM) &&
+	return (a.opts.Unprivileged || a.opts.UserNamespace) && errors.Is(err, unix.EPERM) &&
 		(strings.HasPrefix(name, "trusted.") || strings.HasPrefix(name, "security."))
 }
 

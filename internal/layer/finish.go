@@ -24,6 +24,19 @@ func (a *applier) hide(name string) error {
 	return nil
 }
 
+// leaveOut makes nothing of a device, or of another name of one, but hides what
+// it would replace.
+func (a *applier) leaveOut(at spot) error {
+	if err := a.remove(at); err != nil && err != unix.ENOENT {
+		return fmt.Errorf("replace what is there: %w", err)
+	}
+	a.leftOut[at.path] = struct{}{}
+	if a.opts.LeftOut != nil {
+		a.opts.LeftOut(at.path)
+	}
+	return a.hide(at.path)
+}
+
 func (a *applier) hideAll(dir string) error {
 	if _, err := a.dir.make(dir, a.imply); err != nil {
 		return err

@@ -31,6 +31,9 @@ func (a *applier) linkTo(at spot, target string) error {
 	if target == at.path || strings.HasPrefix(target, at.path+"/") {
 		return errors.New("it would replace its own target")
 	}
+	if _, ok := a.leftOut[target]; ok {
+		return a.leaveOut(at)
+	}
 	dir, base := split(target)
 	parent, err := linux.OpenBeneath(a.root, dir, unix.O_PATH|unix.O_DIRECTORY, 0)
 	if err != nil {

@@ -33,6 +33,7 @@ func (a *applier) place(name string, hdr *tar.Header) error {
 		return err
 	}
 	at := spot{dir, base, name}
+	delete(a.leftOut, name)
 	if name == "." && hdr.Typeflag != tar.TypeDir {
 		return errors.New("the root of a layer must be a directory")
 	}
@@ -193,6 +194,9 @@ func (a *applier) node(at spot, hdr *tar.Header) error {
 		if err := a.checkDevice(hdr); err != nil {
 			return err
 		}
+		if a.opts.UserNamespace {
+			return a.leaveOut(at)
+		}
 	}
 	format, dev := nodeOf(hdr)
 	err := a.create(at, func() error { return unix.Mknodat(at.dir, at.base, format|0o600, dev) })
@@ -217,7 +221,7 @@ func nodeOf(hdr *tar.Header) (format uint32, dev int) {
 func (a *applier) checkDevice(hdr *tar.Header) error {
 	major, minor := hdr.Devmajor, hdr.Devminor
 	switch {
-	case a.opts.Unprivileged:
+	case a.opts.Unprivileged && !a.opts.UserNamespace:
 		return fmt.Errorf("device %d:%d: devices need root", major, minor)
 	case major < 0 || major >= 1<<12 || minor < 0 || minor >= 1<<20:
 		return fmt.Errorf("device %d:%d is out of range", major, minor)

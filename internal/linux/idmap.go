@@ -11,6 +11,8 @@ import (
 	"os"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // An IDMap is one line of a user namespace's uid_map or gid_map: Size ids from
@@ -21,7 +23,7 @@ type IDMap struct{ Inside, Outside, Size uint32 }
 // An IDRange is Size ids from First.
 type IDRange struct{ First, Size uint32 }
 
-// allIDs is the size of the initial user namespace's map: every id but (uid_t)-1.
+// allIDs is how many ids there are: every number but (uid_t)-1.
 const allIDs = math.MaxUint32
 
 // maxIDFile is how much of a file of subordinate ids is read.
@@ -68,12 +70,6 @@ func parseIDMaps(text string) ([]IDMap, error) {
 		maps = append(maps, m)
 	}
 	return maps, nil
-}
-
-// IsInitial reports whether maps are those of the initial user namespace, or of
-// one that maps every id to itself, which is as good.
-func IsInitial(maps []IDMap) bool {
-	return len(maps) == 1 && maps[0] == IDMap{0, 0, allIDs}
 }
 
 // OutsideID returns what the id inside a user namespace is in its parent.
@@ -144,4 +140,16 @@ func MapSubordinate(own uint32, ranges []IDRange) []IDMap {
 		next += size
 	}
 	return maps
+}
+
+// initialUserNamespace is the inode of the first user namespace in nsfs
+// (USER_NS_INIT_INO in include/uapi/linux/nsfs.h).
+const initialUserNamespace = 0xeffffffd
+
+// InUserNamespace reports whether the process is in a user namespace other than
+// the first one: then capabilities are those over what the namespace owns.
+func InUserNamespace() bool {
+	var st unix.Stat_t
+	err := Retry(func() error { return unix.Stat("/proc/self/ns/user", &st) })
+	return err == nil && st.Ino != initialUserNamespace
 }

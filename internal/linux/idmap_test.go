@@ -51,16 +51,14 @@ func TestMapSubordinate(t *testing.T) {
 	}
 }
 
-func TestIsInitial(t *testing.T) {
-	maps, err := ReadIDMaps("/proc/self/uid_map")
-	if err != nil || len(maps) == 0 {
-		t.Fatalf("own map: %v, %v", maps, err)
+func TestReadIDMaps(t *testing.T) {
+	if maps, err := ReadIDMaps("/proc/self/uid_map"); err != nil || len(maps) == 0 {
+		t.Errorf("own map: %v, %v", maps, err)
 	}
-	if all, err := parseIDMaps("         0          0 4294967295\n"); err != nil || !IsInitial(all) {
-		t.Errorf("%v is not taken for the initial map (%v)", all, err)
-	}
-	if IsInitial([]IDMap{{0, 1000, 1}}) || IsInitial(nil) {
-		t.Error("a single id is taken for the initial map")
+	for _, bad := range []string{"0 0\n", "0 0 4294967296\n", "a b c\n"} {
+		if maps, err := parseIDMaps(bad); err == nil {
+			t.Errorf("%q gives %v", bad, maps)
+		}
 	}
 }
 

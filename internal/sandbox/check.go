@@ -65,7 +65,6 @@ func checkLinux(l *specs.Linux) error {
 	}{
 		{l.Resources != nil, "linux.resources"},
 		{l.CgroupsPath != "", "linux.cgroupsPath"},
-		{l.Seccomp != nil, "linux.seccomp"},
 		{l.MountLabel != "", "linux.mountLabel"},
 		{l.IntelRdt != nil, "linux.intelRdt"},
 		{len(l.NetDevices) > 0, "linux.netDevices"},
@@ -110,16 +109,16 @@ func checkMounts(mounts []specs.Mount) error {
 	return nil
 }
 
-// placeable holds /proc and /sys to their own filesystems: later steps mask
-// paths beneath them by name.
+// placeable holds /proc and /sys to their own filesystems, new or the host's:
+// later steps mask paths beneath them by name.
 func placeable(m specs.Mount) bool {
 	bind := parseOptions(m.Options).bind
 	dest := path.Clean(m.Destination)
 	switch {
 	case beneath(dest, "/proc"):
-		return dest == "/proc" && m.Type == "proc" && !bind
+		return dest == "/proc" && (m.Type == "proc" && !bind || bind && m.Source == dest)
 	case beneath(dest, "/sys"):
-		return dest == "/sys" && m.Type == "sysfs" && !bind
+		return dest == "/sys" && (m.Type == "sysfs" && !bind || bind && m.Source == dest)
 	case bind:
 		return dest != "/dev"
 	}

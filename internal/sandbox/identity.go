@@ -45,8 +45,7 @@ func identitySteps(s *specs.Spec) []step {
 			return err
 		}
 		p.dropBounding(sets.bounding)
-		p.setIDs(s.Process.User, sets.permitted != 0)
-		p.setCapabilities(sets)
+		p.giveUp(s.Process.User, sets, s.Process.NoNewPrivileges)
 		if s.Process.NoNewPrivileges {
 			p.call("set no_new_privs", unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1)
 		}
@@ -68,7 +67,9 @@ func (p *preparation) setIDs(u specs.User, keepCapabilities bool) {
 		list := append([]uint32(nil), u.AdditionalGids...)
 		groups = spawn.Pin(&p.list, &list[0])
 	}
-	p.call("set additional groups", unix.SYS_SETGROUPS, uintptr(len(u.AdditionalGids)), groups)
+	if len(u.AdditionalGids) > 0 || !groupsFixed() {
+		p.call("set additional groups", unix.SYS_SETGROUPS, uintptr(len(u.AdditionalGids)), groups)
+	}
 	if u.UID != 0 && keepCapabilities {
 		p.call("keep capabilities", unix.SYS_PRCTL, unix.PR_SET_KEEPCAPS, 1)
 	}

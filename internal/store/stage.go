@@ -44,6 +44,8 @@ type staged struct {
 // ApplyOptions say what is known of an archive.
 type ApplyOptions struct {
 	Expect oci.Digest // the diffID it must have, if known
+	// LeftOut, when not nil, is called with each device that is left out.
+	LeftOut func(path string)
 }
 
 // Stage makes an empty staging directory. The caller closes it. No lock is
@@ -134,6 +136,7 @@ func (st *Staging) apply(ctx context.Context, archive io.Reader, dir *os.File, o
 	err = withRecord(dir, func(record io.Writer) (err error) {
 		info, err = layer.Apply(ctx, archive, tree, record, layer.ApplyOptions{
 			Marks: st.store.opts.Marks, Unprivileged: st.store.opts.Unprivileged,
+			UserNamespace: st.store.opts.UserNamespace, LeftOut: opts.LeftOut,
 			Implied: func(path string) { implied = append(implied, path) },
 		})
 		return err

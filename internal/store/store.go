@@ -29,12 +29,13 @@ import (
 	"strata/internal/overlay"
 )
 
-// format is the version of the layout on disk (docs/format.md).
-const format = 1
+// formatVersion is the version of the layout on disk (docs/format.md).
+const formatVersion = 1
 
 const (
 	formatFile = "format.json"
 	lockFile   = "lock"
+	usernsFile = "userns" // package rootless's lock, in stores of ordinary users
 	layerDir   = "layers"
 	stagingDir = "staging"
 	trashDir   = "trash"
@@ -53,7 +54,10 @@ func directories() []string {
 // Options say how layers are kept; all users of one store give the same.
 type Options struct {
 	Marks        overlay.Marks // trusted.overlay.* or, rootless, user.overlay.*
-	Unprivileged bool          // no chown, and devices are refused
+	Unprivileged bool          // no chown
+	// UserNamespace: devices cannot be made. It is the way of the whole store, in
+	// which marks are in user.overlay.*.
+	UserNamespace bool
 }
 
 // Store is an open store. It is safe for concurrent use.
@@ -100,7 +104,7 @@ func (s *Store) check() error {
 		return err
 	}
 	if uid := uint32(os.Geteuid()); st.Uid != uid {
-		return fmt.Errorf("it belongs to user %d and not to user %d", st.Uid, uid)
+		return s.foreign(st.Uid, uid)
 	}
 	if mode := st.Mode & 0o777; mode != 0o700 {
 		return fmt.Errorf("its mode is %04o and not 0700: set-uid files of its layers are open to other users (CVE-2021-41091)", mode)
@@ -112,18 +116,38 @@ func (s *Store) check() error {
 	if err != nil {
 		return err
 	}
-	return checkFormat(data)
+	return s.checkFormat(data)
 }
 
-// currentFormat is what create writes.
-const currentFormat = `{"format":1}`
+// foreign says whose the store is. A user namespace shows the ids that it does
+// not have as one (user_namespaces(7), "overflowuid").
+func (s *Store) foreign(owner, caller uint32) error {
+	if s.opts.UserNamespace {
+		return errors.New("it belongs to another user of the host: name a store of yours with --root or STRATA_ROOT")
+	}
+	return fmt.Errorf("it belongs to user %d and not to user %d: run strata as its owner, or name another store with --root", owner, caller)
+}
+
+// format is what create writes: {"format":1}, and in a user namespace in which
+// attributes the marks are.
+func (s *Store) format() []byte {
+	if s.opts.Marks.UserXattr {
+		return []byte(`{"format":1,"marks":"` + userMarks + `"}`)
+	}
+	return []byte(`{"format":1}`)
+}
+
+// userMarks is the value of marks for a store of which all marks are in
+// user.overlay.*; none stands for trusted.overlay.*.
+const userMarks = "user"
 
 type formatRecord struct {
-	Format int `json:"format"`
+	Format int    `json:"format"`
+	Marks  string `json:"marks"`
 }
 
-func checkFormat(data []byte) error {
-	if string(data) == currentFormat { // the way of every start, without a parser
+func (s *Store) checkFormat(data []byte) error {
+	if string(data) == string(s.format()) { // the way of every start, without a parser
 		return nil
 	}
 	var r formatRecord
@@ -131,10 +155,16 @@ func checkFormat(data []byte) error {
 		return fmt.Errorf("read %s: %w", formatFile, err)
 	}
 	switch {
-	case r.Format > format:
-		return fmt.Errorf("format %d is newer than this program, which knows %d; nothing was changed", r.Format, format)
-	case r.Format != format:
+	case r.Format > formatVersion:
+		return fmt.Errorf("format %d is newer than this program, which knows %d; nothing was changed", r.Format, formatVersion)
+	case r.Format != formatVersion:
 		return fmt.Errorf("read %s: format %d is unknown", formatFile, r.Format)
+	case r.Marks != "" && r.Marks != userMarks:
+		return fmt.Errorf("read %s: marks %q are unknown", formatFile, r.Marks)
+	case s.opts.Marks.UserXattr && r.Marks != userMarks:
+		return errors.New("it was made by root of the host, whose marks on layers a user namespace cannot read: name another store with --root")
+	case !s.opts.Marks.UserXattr && r.Marks == userMarks:
+		return errors.New("it was made in a user namespace, by an ordinary user: run strata as its owner, or name another store with --root")
 	}
 	return nil
 }
@@ -150,7 +180,7 @@ func (s *Store) create() error {
 		if e.Name == formatFile { // somebody else has made the store meanwhile
 			return s.check()
 		}
-		if e.Name != lockFile && !slices.Contains(directories(), e.Name) && !durable.IsTemporary(e.Name) {
+		if e.Name != lockFile && e.Name != usernsFile && !slices.Contains(directories(), e.Name) && !durable.IsTemporary(e.Name) {
 			return fmt.Errorf("it is no store and not empty: it holds %q", e.Name)
 		}
 	}
@@ -162,7 +192,7 @@ func (s *Store) create() error {
 	if err := durable.SyncFS(s.root); err != nil {
 		return err
 	}
-	return durable.WriteFile(s.root, formatFile, []byte(currentFormat), 0o600)
+	return durable.WriteFile(s.root, formatFile, s.format(), 0o600)
 }
 
 // Close closes the store's directory. Locks and handles taken from it stay.
