@@ -118,6 +118,11 @@ func (p *preparation) openTerminal(pts *os.File, size *specs.Box) error {
 	if err != nil {
 		return err
 	}
+	return p.pair(fd, size)
+}
+
+// pair makes the terminals of the open multiplexer fd.
+func (p *preparation) pair(fd int, size *specs.Box) error {
 	p.terminal = os.NewFile(uintptr(fd), "ptmx")
 	var locked int32
 	if err := ioctl(fd, unix.TIOCSPTLCK, uintptr(unsafe.Pointer(&locked))); err != nil {

@@ -81,6 +81,10 @@ func shellExec(process *specs.Process, withInit bool) Line {
 
 func (p *preparation) exec(process *specs.Process, withInit bool) error {
 	p.call("close descriptors on exec", unix.SYS_CLOSE_RANGE, 3, uintptr(^uint32(0)), unix.CLOSE_RANGE_CLOEXEC)
+	if p.detached {
+		p.orphan(process)
+		return nil
+	}
 	if !withInit {
 		p.program(process)
 		return nil

@@ -76,8 +76,9 @@ func (p *preparation) setIDs(u specs.User, keepCapabilities bool) {
 	gid, uid := uintptr(u.GID), uintptr(u.UID)
 	p.call(fmt.Sprintf("set group id %d", gid), unix.SYS_SETRESGID, gid, gid, gid)
 	p.call(fmt.Sprintf("set user id %d", uid), unix.SYS_SETRESUID, uid, uid, uid)
-	// A change of ids clears the signal that ties the child to its parent (prctl(2)).
-	p.call("die with the parent", unix.SYS_PRCTL, unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL))
+	if !p.detached { // a change of ids clears the signal that ties the child to its parent (prctl(2))
+		p.list.Add(dieWithParent())
+	}
 }
 
 func (p *preparation) setCapabilities(sets capabilitySets) {

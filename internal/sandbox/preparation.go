@@ -21,7 +21,10 @@ type preparation struct {
 	terminal *os.File   // the controlling side of the pty
 	tty      *os.File   // the child's side
 	files    []*os.File
+	filter   *seccomp.Filter // or nil
+	late     *capabilitySets // to be given up after the filter, or nil
 	after    []func() error // to be done when the child has executed, or is gone
+	detached bool
 }
 
 // prepared is a detached mount with the path where it will be.
@@ -47,6 +50,13 @@ func (p *preparation) close() error {
 		err = errors.Join(err, p.terminal.Close())
 	}
 	return err
+}
+
+// giveTerminal is the terminal, which is not closed here then.
+func (p *preparation) giveTerminal() *os.File {
+	terminal := p.terminal
+	p.terminal = nil
+	return terminal
 }
 
 // call adds one system call to the child's list; an error of it ends the start.

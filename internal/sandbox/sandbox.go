@@ -29,9 +29,16 @@ type Options struct {
 	// Stdin, Stdout and Stderr become descriptors 0 to 2; nil is /dev/null.
 	// With a terminal in the specification they are not used.
 	Stdin, Stdout, Stderr *os.File
+	// Detached lets the process of a plan made by NewEntry live on when we end. It
+	// becomes a child of the sandbox's first process.
+	Detached bool
 	// Init puts a small process 1 before the program, which reaps orphans and
 	// forwards signals. It needs a pid namespace of the sandbox's own.
 	Init bool
+	// Seccomp is the filter of linux.seccomp where that has been compiled
+	// before; the specification need not have it then. Without it the
+	// specification's is compiled, which takes a millisecond or two.
+	Seccomp *seccomp.Filter
 }
 
 // A Line is a shell command and half a line of why.
@@ -83,13 +90,24 @@ func NewPlan(spec *specs.Spec, options Options) (*Plan, error) {
 	p.add(oomSteps(spec)...)
 	p.add(pathSteps(spec)...)
 	p.add(propagationSteps(spec)...)
-	p.add(schedulingSteps(spec.Process)...)
-	p.add(processSteps(spec)...)
-	p.add(rlimitSteps(spec)...)
+	p.addLimits()
 	p.add(enterSteps(p)...)
-	p.add(identitySteps(spec)...)
-	p.add(execStep(p))
+	p.addProgram()
 	return p, nil
+}
+
+// addLimits and addProgram are what every process of a sandbox has in common,
+// its first and those that enter it later.
+func (p *Plan) addLimits() {
+	p.add(schedulingSteps(p.spec.Process)...)
+	p.add(processSteps(p.spec)...)
+	p.add(rlimitSteps(p.spec)...)
+}
+
+func (p *Plan) addProgram() {
+	p.add(seccompStep(p))
+	p.add(identitySteps(p.spec)...)
+	p.add(execStep(p))
 }
 
 func (p *Plan) add(steps ...step) { p.steps = append(p.steps, steps...) }
@@ -119,9 +137,7 @@ func (p *Plan) Start(child *Child, root *os.File) (_ *Process, err error) {
 	if err != nil {
 		return nil, err
 	}
-	terminal := prep.terminal
-	prep.terminal = nil
-	return &Process{Process: process, Terminal: terminal}, nil
+	return &Process{Process: process, Terminal: prep.giveTerminal()}, nil
 }
 
 func (p *preparation) prepare(steps []step) error {
