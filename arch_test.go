@@ -35,6 +35,7 @@ var may = map[string][]string{
 	"internal/overlay":     {"internal/linux", "internal/mount"},
 	"internal/layer":       {"internal/linux", "internal/oci", "internal/overlay"},
 	"internal/mini":        {},
+	"internal/seccomp":     {},
 
 	// stores
 	"internal/store": {"internal/durable", "internal/layer", "internal/linux", "internal/oci", "internal/overlay"},
@@ -42,18 +43,18 @@ var may = map[string][]string{
 
 	// runtime
 	"internal/cgroup":    {"internal/linux"},
-	"internal/sandbox":   {"internal/cgroup", "internal/linux", "internal/mount", "internal/spawn"},
+	"internal/sandbox":   {"internal/cgroup", "internal/linux", "internal/mount", "internal/seccomp", "internal/spawn"},
 	"internal/container": {"internal/durable", "internal/linux", "internal/oci", "internal/spelling"},
 
 	// use cases
 	"internal/engine": {
 		"internal/container", "internal/durable", "internal/image", "internal/layer", "internal/linux", "internal/mini", "internal/mount",
-		"internal/oci", "internal/overlay", "internal/sandbox", "internal/spawn", "internal/store",
+		"internal/oci", "internal/overlay", "internal/sandbox", "internal/seccomp", "internal/spawn", "internal/store",
 	},
 
 	// faces
 	"cmd/strata": {
-		"internal/cli", "internal/container", "internal/engine", "internal/image", "internal/oci", "internal/overlay", "internal/rootless", "internal/spawn", "internal/store",
+		"internal/cli", "internal/container", "internal/engine", "internal/image", "internal/linux", "internal/oci", "internal/overlay", "internal/rootless", "internal/spawn", "internal/store",
 	},
 	"cmd/strata-remote": {"internal/cli", "internal/compression", "internal/engine", "internal/image", "internal/rootless"},
 

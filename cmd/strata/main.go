@@ -51,7 +51,7 @@ func newProgram() *cli.Program {
 			{Name: "import", New: newImportCommand}, {Name: "images", New: newImagesCommand}, {Name: "rmi", New: newRmiCommand},
 			{Name: "tag", New: newTagCommand}, {Name: "inspect", New: newInspectCommand}, {Name: "history", New: newHistoryCommand},
 			{Name: "diff", New: newDiffCommand}, {Name: "commit", New: newCommitCommand}, {Name: "export", New: newExportCommand},
-			{Name: "df", New: newDfCommand}, {Name: "mount", New: newMountCommand}, {Name: "umount", New: newUmountCommand},
+			{Name: "df", New: newDfCommand}, {Name: "mount", New: newMountCommand}, {Name: "umount", New: newUmountCommand}, {Name: "unshare", New: newUnshareCommand},
 			{Name: "gc", New: newGcCommand}, {Name: "info", New: newInfoCommand}, {Name: "version", New: newVersionCommand},
 		},
 	}
@@ -74,14 +74,18 @@ func withEngine(f func(*engine.Engine) error) error {
 }
 
 func openEngine() (*engine.Engine, error) {
-	root := rootFlag
-	if root == "" {
-		root = engine.DefaultRoot()
-	}
+	root := storeRoot()
 	if rootless.Needed() {
 		return nil, rootless.Enter(root, false) // comes back here as root of a user namespace
 	}
 	return engine.Open(root)
+}
+
+func storeRoot() string {
+	if rootFlag != "" {
+		return rootFlag
+	}
+	return engine.DefaultRoot()
 }
 
 // forEach does something for each name and goes on after an error: one line

@@ -8,6 +8,7 @@ import (
 
 	"strata/internal/cli"
 	"strata/internal/engine"
+	"strata/internal/rootless"
 )
 
 func newMountCommand() *cli.Command {
@@ -19,6 +20,9 @@ func newMountCommand() *cli.Command {
 		Run: func(args []string) error {
 			if len(args) == 0 {
 				return withEngine(func(e *engine.Engine) error { return printMounted(e, &l) })
+			}
+			if err := needsUnshare("mount"); err != nil {
+				return err
 			}
 			return forEach(args, func(e *engine.Engine, name string) error {
 				path, err := e.Mount(name)
@@ -32,6 +36,15 @@ func newMountCommand() *cli.Command {
 	}
 	l.bind(c)
 	return c
+}
+
+// needsUnshare refuses what an ordinary user would see nothing of: the mount
+// namespace, and what is mounted in it, ends with the command.
+func needsUnshare(verb string) error {
+	if !rootless.Needed() {
+		return nil
+	}
+	return fmt.Errorf("%s: an ordinary user's mounts are seen in one mount namespace only: type strata unshare, and %s in the shell that it starts", verb, verb)
 }
 
 func printMounted(e *engine.Engine, l *listing) error {
@@ -52,6 +65,9 @@ func newUmountCommand() *cli.Command {
 		Short: "Unmount what mount has mounted",
 		Min:   1, Max: -1,
 		Run: func(args []string) error {
+			if err := needsUnshare("umount"); err != nil {
+				return err
+			}
 			return forEach(args, func(e *engine.Engine, name string) error {
 				if err := e.Unmount(name); err != nil {
 					return err

@@ -46,7 +46,7 @@ func (e *Engine) Info() (Info, error) {
 	}
 	i := Info{
 		Root: e.root, Format: 1, LayerForm: "directory", Filesystem: filesystem(e.root),
-		Images: len(images), Containers: len(entries), Kernel: kernel(), Rootless: os.Geteuid() != 0,
+		Images: len(images), Containers: len(entries), Kernel: kernel(), Rootless: e.ids != nil,
 		Features: e.features(),
 	}
 	for _, c := range entries {
