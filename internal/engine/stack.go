@@ -65,39 +65,56 @@ func newestOnly(layers []oci.Digest) []oci.Digest {
 	return distinct
 }
 
-// mountContainer mounts the root filesystem of a locked container, detached.
-// The caller closes it.
-func (e *Engine) mountContainer(c *container.Container) (*os.File, error) {
+// mountContainer mounts the root filesystem of a locked container, detached,
+// with its ids mapped unless userns is nil. The caller closes it.
+func (e *Engine) mountContainer(c *container.Container, ids *idRange, userns *os.File) (*os.File, error) {
 	lower, err := e.openLowers(&c.Record)
 	if err != nil {
 		return nil, err
 	}
-	defer lower.close()
-	upper, err := c.OpenUpper()
+	defer func() { lower.close() }()
+	upper, work, err := openWritable(c)
 	if err != nil {
 		return nil, err
 	}
-	defer upper.Close()
-	work, err := c.OpenWork()
-	if err != nil {
-		return nil, err
-	}
-	defer work.Close()
+	defer func() { lowers{upper, work}.close() }()
 	if err := inheritRoot(upper, lower); err != nil {
 		return nil, err
 	}
-	root, err := overlay.Stack{
+	if userns != nil {
+		own, err := mapIDs(lower, &upper, &work, c.Path(), userns)
+		if err != nil {
+			return nil, err
+		}
+		defer own.Close()
+	}
+	stack := overlay.Stack{
 		Lowers: lower, Upper: upper, Work: work,
 		Volatile: c.Record.AutoRemove, UserXattr: e.marks.UserXattr,
-	}.Mount()
+	}
+	root, err := ids.mount(stack)
 	if err != nil {
 		return nil, mountHint(err)
+	}
+	if c.Record.Host.Privileged {
+		return root, nil
 	}
 	// While no cgroup forbids devices, mknod must give nothing.
 	if err := mount.SetAttr(root, unix.MOUNT_ATTR_NODEV, 0, false); err != nil {
 		return nil, errors.Join(err, root.Close())
 	}
 	return root, nil
+}
+
+// openWritable opens a container's upperdir and workdir. The caller closes them.
+func openWritable(c *container.Container) (upper, work *os.File, err error) {
+	if upper, err = c.OpenUpper(); err != nil {
+		return nil, nil, err
+	}
+	if work, err = c.OpenWork(); err != nil {
+		return nil, nil, errors.Join(err, upper.Close())
+	}
+	return upper, work, nil
 }
 
 // inheritRoot gives the upperdir the mode and owner of the root directory
@@ -141,8 +158,8 @@ func mountHint(err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, unix.EPERM) && os.Geteuid() != 0:
-		return fmt.Errorf("%w; an ordinary user cannot mount yet: run it as root (sudo strata …)", err)
+	case errors.Is(err, unix.EPERM) && linux.InUserNamespace():
+		return fmt.Errorf("%w; root of a user namespace mounts in a mount namespace of that only: strata unshare makes both, or unshare --user --mount", err)
 	case errors.Is(err, unix.EPERM):
 		return fmt.Errorf("%w; mounting needs CAP_SYS_ADMIN: in a container, start that with --privileged", err)
 	case errors.Is(err, unix.ENODEV):
