@@ -17,10 +17,11 @@ import (
 // containerFlags are the flags that run and create share, with Docker's names
 // and meanings.
 type containerFlags struct {
-	name, workdir, user, hostname, entrypoint, network, rootfs string
-	env, envFiles, labels, volumes, mounts, tmpfs              []string
-	interactive, tty, remove, readOnly, init                   bool
-	detach                                                     bool
+	name, workdir, user, hostname, entrypoint, network, rootfs, userns string
+	env, envFiles, labels, volumes, mounts, tmpfs                      []string
+	interactive, tty, remove, readOnly, init                           bool
+	detach                                                             bool
+	walls                                                              isolationFlags
 }
 
 func (f *containerFlags) bind(fs *cli.FlagSet) {
@@ -38,7 +39,9 @@ func (f *containerFlags) bind(fs *cli.FlagSet) {
 	fs.StringsVar(&f.mounts, "mount", "", "MOUNT", "type=bind,source=PATH,target=PATH[,readonly] or type=tmpfs,target=PATH")
 	fs.StringsVar(&f.tmpfs, "tmpfs", "", "TARGET", "mount a tmpfs: TARGET[:OPTIONS]")
 	fs.StringVar(&f.entrypoint, "entrypoint", "", "COMMAND", "replace the image's entrypoint")
-	fs.StringVar(&f.network, "network", "", "NETWORK", "network: none or host")
+	fs.StringVar(&f.network, "network", "", "NETWORK", "network: none, host or container:NAME")
+	f.walls.bind(fs)
+	fs.StringVar(&f.userns, "userns", "", "MODE", "user namespace: auto for a range of ids of its own, or host")
 	fs.StringVar(&f.rootfs, "rootfs", "", "DIR", "use this directory, never written, in place of an image")
 	fs.BoolVar(&f.interactive, "interactive", "i", "pass standard input on")
 	fs.BoolVar(&f.tty, "tty", "t", "give the command a terminal")
@@ -53,8 +56,8 @@ func (f *containerFlags) options(fs *cli.FlagSet, args []string) (o engine.Creat
 	if f.detach {
 		return o, errors.New("--detach is not supported yet: containers run in the foreground")
 	}
-	if f.network != "none" && f.network != "host" {
-		return o, fmt.Errorf("--network %s: only none and host are supported yet", f.network)
+	if container.Joined(f.network) == "" && f.network != "none" && f.network != "host" {
+		return o, fmt.Errorf("--network %s: only none, host and container:NAME are supported yet", f.network)
 	}
 	if f.rootfs == "" {
 		if len(args) == 0 {
@@ -75,6 +78,12 @@ func (f *containerFlags) options(fs *cli.FlagSet, args []string) (o engine.Creat
 	o.Host = container.Host{
 		Hostname: f.hostname, Network: f.network, Terminal: f.tty, OpenStdin: f.interactive,
 		ReadOnly: f.readOnly, Init: f.init,
+	}
+	if o.Host.UserNS, err = f.userNamespace(); err != nil {
+		return o, err
+	}
+	if o.Host.Isolation, err = f.walls.isolation(&o.Host, f.hostname); err != nil {
+		return o, err
 	}
 	if len(f.hostname) > 64 {
 		return o, fmt.Errorf("--hostname: %d bytes, the kernel takes 64", len(f.hostname))

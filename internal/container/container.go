@@ -228,6 +228,9 @@ func (c *Container) Close() error {
 	return err
 }
 
+// Path is the container's directory.
+func (c *Container) Path() string { return c.path }
+
 // UpperPath and WorkPath are its upperdir and workdir.
 func (c *Container) UpperPath() string { return filepath.Join(c.path, upperDir) }
 func (c *Container) WorkPath() string  { return filepath.Join(c.path, workDir) }

@@ -32,18 +32,27 @@ type Record struct {
 	Config     oci.Config `json:"config"`
 	Host       Host       `json:"host"`
 	AutoRemove bool       `json:"autoRemove,omitempty"`
+	// Joined are the directories of the namespaces that it enters, by the ID of the
+	// container whose they are, as opened for one start.
+	Joined map[string]string `json:"-"`
 }
 
 // Host is what of a container does not go into an image made from it.
 type Host struct {
 	Hostname  string  `json:"hostname"`
-	Network   string  `json:"network"` // "none" or "host"
+	Network   string  `json:"network"` // "none", "host" or "container:ID"
 	Mounts    []Mount `json:"mounts,omitempty"`
 	Terminal  bool    `json:"terminal,omitempty"`
 	OpenStdin bool    `json:"openStdin,omitempty"`
 	ReadOnly  bool    `json:"readOnly,omitempty"`
 	Init      bool    `json:"init,omitempty"`
+	Isolation
+	// UserNS is UserNSAuto for a user namespace of the container's own.
+	UserNS string `json:"userNS,omitempty"`
 }
+
+// UserNSAuto gives a container a range of ids of its own while it runs.
+const UserNSAuto = "auto"
 
 // A Mount is a bind mount or a tmpfs that was asked for.
 type Mount struct {

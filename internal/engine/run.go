@@ -51,30 +51,32 @@ type Running struct {
 type Child struct {
 	sandbox *sandbox.Child
 	ids     *idRange
+	joined  lowers // namespaces of other containers, until they have been entered
 }
 
 // begin starts the child of a container, in the namespaces of others that it
 // enters.
 func (e *Engine) begin(r *container.Record) (*Child, error) {
-	if err := e.findJoined(r); err != nil {
+	joined, err := e.findJoined(r)
+	if err != nil {
 		return nil, err
 	}
 	ids, err := takeIDs(r)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, joined.close())
 	}
 	spec := beginning(r)
 	e.ids.adapt(spec)
 	useIDs(spec, ids)
 	child, err := sandbox.Begin(spec)
 	if err != nil {
-		return nil, errors.Join(err, ids.Close())
+		return nil, errors.Join(err, ids.Close(), joined.close())
 	}
-	return &Child{child, ids}, nil
+	return &Child{child, ids, joined}, nil
 }
 
 // Abandon ends the child.
-func (c *Child) Abandon() error { return errors.Join(c.sandbox.Abandon(), c.ids.Close()) }
+func (c *Child) Abandon() error { return errors.Join(c.sandbox.Abandon(), c.ids.Close(), c.joined.close()) }
 
 // CreateToRun is Create for a container that is started at once: the kernel
 // makes its namespaces meanwhile. Start or Abandon must follow for the child.
@@ -142,6 +144,7 @@ func (e *Engine) startProcess(c *container.Container, child *Child, streams Stre
 		return nil, errors.Join(err, child.Abandon())
 	}
 	process, err := plan.Start(child.sandbox, root)
+	err = errors.Join(err, child.joined.close())
 	if err != nil {
 		return nil, errors.Join(err, child.ids.Close())
 	}
@@ -154,11 +157,11 @@ func (e *Engine) mountFor(c *container.Container, child *Child) (*os.File, error
 	if err != nil {
 		return nil, err
 	}
-	return e.mountContainer(c, userns)
+	return e.mountContainer(c, child.ids, userns)
 }
 
 func (e *Engine) plan(r *container.Record, root *os.File, ids *idRange, streams Streams) (*sandbox.Plan, error) {
-	u, err := lookupUser(root, r.Config.User)
+	u, err := recordUser(root, r)
 	if err != nil {
 		return nil, err
 	}
@@ -235,9 +238,11 @@ func (e *Engine) Explain(o CreateOptions, w io.Writer) error {
 	if err := e.shared(func() error { return e.complete(&r, o) }); err != nil {
 		return err
 	}
-	if err := e.findJoined(&r); err != nil {
+	joined, err := e.findJoined(&r)
+	if err != nil {
 		return err
 	}
+	defer joined.close()
 	u, err := e.lookupUserBelow(&r)
 	if err != nil {
 		return err
@@ -265,12 +270,15 @@ func (e *Engine) lookupUserBelow(r *container.Record) (user, error) {
 		return user{}, err
 	}
 	defer lower.close()
+	if r.Rootfs != "" { // nothing to merge, and no layer goes with one that it lies in
+		return lookupUser(lower[0], r.Config.User)
+	}
 	root, err := e.mountView(lower, nil)
 	if err != nil {
 		return user{}, err
 	}
 	defer root.Close()
-	return lookupUser(root, r.Config.User)
+	return recordUser(root, r)
 }
 
 // rootShell are the commands that make the container's root, as mountContainer

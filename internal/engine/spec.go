@@ -55,7 +55,7 @@ func (e *Engine) spec(r *container.Record, u user) (*specs.Spec, error) {
 	spec.Process = process(r, u)
 	spec.Mounts = append(spec.Mounts, e.mounts(r)...)
 	e.ids.adapt(spec)
-	return spec
+	return spec, e.isolateProcess(spec, r)
 }
 
 func process(r *container.Record, u user) *specs.Process {

@@ -91,6 +91,10 @@ func detachedStep(m specs.Mount, o mountOptions) step {
 	return step{
 		lines: func() []Line { return shellMount(m, whyOf(m)) },
 		prepare: func(prep *preparation) error {
+			var err error
+			if o.data, err = ownedOptions(prep.child.spec.Linux, m.Type, o.data); err != nil {
+				return fmt.Errorf("mount on %s: %w", m.Destination, err)
+			}
 			f, err := mount.New(m.Type, o.fsOptions(m.Source), int(o.attr))
 			if err != nil {
 				return fmt.Errorf("mount on %s: %w", m.Destination, err)
@@ -161,6 +165,11 @@ func (p *preparation) bind(m specs.Mount, o mountOptions) error {
 	}
 	if o.attr != 0 {
 		if err := mount.SetAttr(f, o.attr, 0, o.recursive); err != nil {
+			return fmt.Errorf("bind mount %s on %s: %w", m.Source, m.Destination, err)
+		}
+	}
+	if o.idmap {
+		if err := p.mapBind(f, o.recursive); err != nil {
 			return fmt.Errorf("bind mount %s on %s: %w", m.Source, m.Destination, err)
 		}
 	}

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"fmt"
+
+	"strata/internal/container"
+)
+
+// userNamespace checks --userns and what it does not go with.
+func (f *containerFlags) userNamespace() (string, error) {
+	switch f.userns {
+	case "", "host":
+		return "", nil
+	case container.UserNSAuto:
+	case "keep-id", "nomap":
+		return "", fmt.Errorf("--userns %s: it is for ordinary users; root has auto and host", f.userns)
+	default:
+		return "", fmt.Errorf("--userns %s: the modes are auto and host", f.userns)
+	}
+	if f.network == "host" {
+		return "", fmt.Errorf("--userns auto: its root has no say over the host's network; use --network none or --userns host")
+	}
+	return f.userns, nil
+}
