@@ -32,7 +32,7 @@ func build(ctx context.Context, dir string, suites []suite) (built, error) {
 	if err := golang(ctx, tests...); err != nil {
 		return built{}, err
 	}
-	return b, golang(ctx, "build", "-ldflags=-s -w", "-o", b.programs+"/", "cmd/test2json", "./cmd/strata", "./cmd/strata-remote")
+	return b, golang(ctx, "build", "-ldflags=-s -w", "-o", b.programs+"/", "cmd/test2json", "./cmd/strata", "./cmd/strata-remote", "./cmd/strata/testdata/probe")
 }
 
 func golang(ctx context.Context, args ...string) error {

@@ -20,7 +20,7 @@ import (
 // The tests run the real binaries, built once. What they share is made in
 // TestMain and only read afterwards.
 const (
-	binEnv    = "STRATA_TEST_BIN"    // where strata and strata-remote are
+	binEnv    = "STRATA_TEST_BIN"    // where strata and strata-remote are; set by whoever has built them already
 	rootfsEnv = "STRATA_TEST_ROOTFS" // a root filesystem of busybox, and beside it the same with .tar
 )
 
@@ -48,19 +48,28 @@ func prepare(dir string) error {
 	if err := os.Chmod(dir, 0o755); err != nil { // an ordinary user runs them too
 		return err
 	}
-	bin, rootfs := filepath.Join(dir, "bin"), filepath.Join(dir, "rootfs")
-	os.Setenv(binEnv, bin)
+	rootfs := filepath.Join(dir, "rootfs")
 	os.Setenv(rootfsEnv, rootfs)
-	os.Setenv("PATH", bin+":"+os.Getenv("PATH"))
-	build := exec.Command("go", "build", "-o", bin+"/", ".", "../strata-remote")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("go build: %w\n%s", err, out)
+	if os.Getenv(binEnv) == "" {
+		if err := build(filepath.Join(dir, "bin")); err != nil {
+			return err
+		}
 	}
+	os.Setenv("PATH", os.Getenv(binEnv)+":"+os.Getenv("PATH"))
 	if err := errors.Join(makeRootfs(rootfs), wholeSeconds(rootfs)); err != nil {
 		return err
 	}
 	return archive(rootfs, rootfs+".tar")
+}
+
+func build(bin string) error {
+	os.Setenv(binEnv, bin)
+	build := exec.Command("go", "build", "-o", bin+"/", ".", "../strata-remote", "./testdata/probe")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return nil
 }
 
 // applets are what the tests use of busybox inside a container.
