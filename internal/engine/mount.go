@@ -35,24 +35,45 @@ func (e *Engine) Mount(name string) (string, error) {
 	if err := e.settle(c); err != nil {
 		return "", err
 	}
-	lower, err := e.openLowers(&c.Record)
-	if err != nil {
-		return "", err
-	}
-	defer lower.close()
-	upper, err := c.OpenUpper()
-	if err != nil {
-		return "", err
-	}
-	defer upper.Close()
 	path := e.hostPath(c.Record.ID)
 	if err := c.SetMounted(path); err != nil {
 		return "", err
 	}
-	if err := e.mountAt(lower, upper, path); err != nil {
+	if err := e.mountStopped(c, path); err != nil {
 		return "", errors.Join(fmt.Errorf("mount %s: %w", name, err), c.SetMounted(""))
 	}
 	return path, nil
+}
+
+// mountStopped mounts a locked container at path.
+func (e *Engine) mountStopped(c *container.Container, path string) error {
+	lower, err := e.openLowers(&c.Record)
+	if err != nil {
+		return err
+	}
+	defer lower.close()
+	upper, err := c.OpenUpper()
+	if err != nil {
+		return err
+	}
+	defer upper.Close()
+	work, err := c.OpenWork()
+	if err != nil {
+		return err
+	}
+	defer work.Close()
+	root, err := e.mountTree(&c.Record, lower, upper, work)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	if err := attach(root, path); err != nil {
+		return err
+	}
+	if err := e.coverStore(&c.Record, root); err != nil {
+		return errors.Join(err, detach(path))
+	}
+	return nil
 }
 
 // mountImage mounts an image, or says that name is neither that nor a container.
@@ -74,7 +95,12 @@ func (e *Engine) mountImage(name string, unknown error) (string, error) {
 		return "", err
 	}
 	defer lower.close()
-	if err := e.mountAt(lower, nil, path); err != nil {
+	root, err := e.mountView(lower, nil)
+	if err == nil {
+		defer root.Close()
+		err = attach(root, path)
+	}
+	if err != nil {
 		return "", fmt.Errorf("mount image %s: %w", name, err)
 	}
 	return path, nil
@@ -101,12 +127,8 @@ func isMounted(path string) bool {
 
 func (e *Engine) hostPath(id string) string { return filepath.Join(e.root, "mounts", id) }
 
-func (e *Engine) mountAt(lower lowers, upper *os.File, path string) error {
-	root, err := e.mountView(lower, upper)
-	if err != nil {
-		return err
-	}
-	defer root.Close()
+// attach puts a detached mount at path, a mount point that it makes.
+func attach(root *os.File, path string) error {
 	if err := os.Mkdir(path, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
 		return err
 	}

@@ -166,6 +166,9 @@ func (w *walker) directory(dir int, name, base string) error {
 	if err := w.describe(fd, name+"/", &st); err != nil {
 		return err
 	}
+	if name == w.opts.Hollow {
+		return nil
+	}
 	return w.children(fd, name+"/")
 }
 

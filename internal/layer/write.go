@@ -31,6 +31,10 @@ type WriteOptions struct {
 	// needs one if its root is to keep mode, owner and attributes; in a layer of
 	// changes it is noise unless they have changed.
 	Root bool
+
+	// Hollow is the path of a directory that is written as if it were empty, ""
+	// for none.
+	Hollow string
 }
 
 // Write writes what dir holds, a tree in overlay form, as an uncompressed tar
