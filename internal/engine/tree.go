@@ -9,11 +9,13 @@ import (
 	"slices"
 
 	"strata/internal/container"
+	"strata/internal/durable"
 	"strata/internal/linux"
 )
 
 // tree is a container's stack and upperdir, open for looking at. The container
-// may be running.
+// may be running, and it and its layers may be removed meanwhile: what is held
+// stays until close.
 type tree struct {
 	record container.Record
 	lower  lowers
@@ -54,11 +56,29 @@ func (e *Engine) tryTree(name string) (*tree, error) {
 		return nil, errors.Join(err, upper.Close())
 	}
 	t := &tree{record: entry.Record, lower: lower, upper: upper}
+	if err := t.hold(); err != nil {
+		return nil, errors.Join(err, t.close())
+	}
 	after, err := e.containers.Entry(name)
 	if err != nil || after.Record.Sealing != "" || !slices.Equal(after.Record.Layers, entry.Record.Layers) {
 		return nil, errors.Join(err, t.close())
 	}
 	return t, nil
+}
+
+// hold shares the lock of each directory. Then store.Reap deletes none of them,
+// if what refers to them is there afterwards, and normalise changes nothing.
+func (t *tree) hold() error {
+	held := []*os.File{t.upper}
+	if t.record.Rootfs == "" {
+		held = append(held, t.lower...)
+	}
+	for _, dir := range held {
+		if _, err := durable.Share(dir); err != nil { // the lock is the open file's
+			return err
+		}
+	}
+	return nil
 }
 
 // awaitSeal waits for the end of a commit, and settles what one that was

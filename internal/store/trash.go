@@ -57,7 +57,8 @@ type Reaped struct {
 }
 
 // Reap deletes what is in the trash, at a low priority. If somebody else is
-// at it, it returns at once. What cannot be deleted (an immutable file, a mount
+// at it, it returns at once. What somebody still reads, and so holds, stays for
+// the next time (held). What cannot be deleted (an immutable file, a mount
 // point) stays for the next time and is reported; the rest is deleted. A
 // cancelled ctx stops it between two files, and is not an error.
 func (s *Store) Reap(ctx context.Context) (Reaped, error) {
@@ -73,7 +74,7 @@ func (s *Store) Reap(ctx context.Context) (Reaped, error) {
 const turn = 20 * time.Millisecond
 
 // ReapAll is Reap that waits until nobody else is at it, so that what was in the
-// trash when it was called is gone when it returns.
+// trash when it was called is gone when it returns, if nobody reads it.
 func (s *Store) ReapAll(ctx context.Context) (Reaped, error) {
 	for {
 		reaped, err := s.reap(ctx)
@@ -145,7 +146,9 @@ func (r *remover) all() error {
 		return &os.PathError{Op: "read", Path: r.trash.Name(), Err: err}
 	}
 	for _, e := range entries {
-		r.queue = append(r.queue, e.Name)
+		if !held(r.trash, e.Name) {
+			r.queue = append(r.queue, e.Name)
+		}
 	}
 	return r.run()
 }

@@ -177,3 +177,25 @@ func TestTrashOfNothing(t *testing.T) {
 	err := s.Trash(openDir(t, t.TempDir()), "nothing")
 	want(t, "is not exist", errors.Is(err, os.ErrNotExist), true)
 }
+
+// TestReapLeavesWhatIsRead checks that a tree that somebody has locked stays
+// until he is done, with all that is beside it, and that the rest goes.
+func TestReapLeavesWhatIsRead(t *testing.T) {
+	s := newStore(t)
+	box := t.TempDir()
+	for _, d := range []string{"read/tree/a", "read/implied/x", "unread/tree/a"} {
+		want(t, "mkdir", os.MkdirAll(filepath.Join(box, d), 0o755), nil)
+	}
+	lock, err := durable.Share(openDir(t, box+"/read/tree"))
+	want(t, "lock", err, nil)
+	trash(t, s, box+"/read")
+	trash(t, s, box+"/unread")
+	got, err := s.ReapAll(context.Background())
+	want(t, "reaped", fmt.Sprint(got, err), "{3} <nil>")
+	kept, err := filepath.Glob(s.Path() + "/trash/*/*/*")
+	want(t, "kept", fmt.Sprint(len(kept), err), "2 <nil>")
+	want(t, "unlock", lock.Close(), nil)
+	got, err = s.ReapAll(context.Background())
+	want(t, "reaped", fmt.Sprint(got, err), "{5} <nil>")
+	want(t, "trash", entries(t, s.Path()+"/trash"), "[]")
+}
