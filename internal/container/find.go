@@ -247,3 +247,22 @@ func (c *Containers) nearest(name string) []string {
 	}
 	return spelling.Nearest(name, names)
 }
+
+// RunningState is the state of the container id, which must run: its first
+// process is there.
+func (c *Containers) RunningState(id string) (State, error) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		e, err := c.Entry(id)
+		if err != nil {
+			return State{}, err
+		}
+		if e.State.Alive() {
+			return e.State, nil
+		}
+		// One that has just begun is noted as running a moment later.
+		held, err := c.held(e.Record.ID)
+		if err != nil || !held || e.State.Status == Exited || time.Now().After(deadline) {
+			return State{}, errors.Join(err, errors.New("it is not running; start it first (strata start "+e.Record.DisplayName()+")"))
+		}
+	}
+}

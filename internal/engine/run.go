@@ -76,7 +76,9 @@ func (e *Engine) begin(r *container.Record) (*Child, error) {
 }
 
 // Abandon ends the child.
-func (c *Child) Abandon() error { return errors.Join(c.sandbox.Abandon(), c.ids.Close(), c.joined.close()) }
+func (c *Child) Abandon() error {
+	return errors.Join(c.sandbox.Abandon(), c.ids.Close(), c.joined.close())
+}
 
 // CreateToRun is Create for a container that is started at once: the kernel
 // makes its namespaces meanwhile. Start or Abandon must follow for the child.
@@ -144,7 +146,7 @@ func (e *Engine) startProcess(c *container.Container, child *Child, streams Stre
 		return nil, errors.Join(err, child.Abandon())
 	}
 	process, err := plan.Start(child.sandbox, root)
-	err = errors.Join(err, child.joined.close())
+	child.joined.close()
 	if err != nil {
 		return nil, errors.Join(err, child.ids.Close())
 	}

@@ -4,6 +4,7 @@ package sandbox
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -16,6 +17,10 @@ var capabilityNames = [...]string{
 	"MAC_OVERRIDE", "MAC_ADMIN", "SYSLOG", "WAKE_ALARM", "BLOCK_SUSPEND", "AUDIT_READ", "PERFMON", "BPF",
 	"CHECKPOINT_RESTORE",
 }
+
+// Capabilities are the names of the kernel's capabilities, by number, without
+// "CAP_".
+func Capabilities() []string { return slices.Clone(capabilityNames[:]) }
 
 // capabilityMask is the set as a bit mask. Names are as in a specification:
 // "CAP_CHOWN".
