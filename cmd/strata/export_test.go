@@ -19,13 +19,14 @@ func TestExportOfRemoved(t *testing.T) {
 	t.Parallel()
 	needsContainers(t)
 	p := newPlace(t)
-	const files, size = 24, 1 << 20 // more than buffers and pipe hold
+	// The first file fills buffers and pipe; there are more than are opened ahead.
+	const files, size = 400, 3
 	p.must("import", os.Getenv(rootfsEnv), "bb")
-	write := fmt.Sprintf("for i in $(seq %d); do dd if=/dev/zero of=/$0$i bs=%d count=1; done", files, size)
-	p.must("run", "--name", "below", "bb", "sh", "-c", write, "layer")
+	write := fmt.Sprintf("dd if=/dev/zero of=/a bs=1M count=16; mkdir -p /z; for i in $(seq %d); do echo $0 > /z/$0$i; done", files)
+	p.must("run", "--name", "below", "bb", "sh", "-c", write, "be")
 	p.must("commit", "below", "img")
 	p.must("rm", "below")
-	p.must("run", "--name", "con", "img", "sh", "-c", write, "upper")
+	p.must("run", "--name", "con", "img", "sh", "-c", write, "on")
 
 	archive, out := pipeOf(t)
 	export := p.command("export", "con")
@@ -53,8 +54,8 @@ func TestExportOfRemoved(t *testing.T) {
 		t.Errorf("export: %v", err)
 	}
 	for i := range files {
-		for _, name := range []string{"layer", "upper"} {
-			if got := sizes[fmt.Sprint(name, i+1)]; got != size {
+		for _, name := range []string{"be", "on"} {
+			if got := sizes[fmt.Sprint("z/", name, i+1)]; got != size {
 				t.Errorf("%s%d: %d bytes in the archive", name, i+1, got)
 			}
 		}
