@@ -49,7 +49,7 @@ var may = map[string][]string{
 	// use cases
 	"internal/engine": {
 		"internal/container", "internal/durable", "internal/image", "internal/layer", "internal/linux", "internal/mini", "internal/mount",
-		"internal/oci", "internal/overlay", "internal/sandbox", "internal/seccomp", "internal/spawn", "internal/store",
+		"internal/oci", "internal/overlay", "internal/sandbox", "internal/seccomp", "internal/spawn", "internal/spelling", "internal/store",
 	},
 
 	// faces
