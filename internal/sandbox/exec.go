@@ -103,6 +103,7 @@ func (p *preparation) exec(process *specs.Process, withInit bool) error {
 	p.program(process)
 	p.call("exit", unix.SYS_EXIT_GROUP, 127)
 	p.list.SkipOnPositive(at, p.list.Len()-at-1)
+	p.finish()
 	execveat := newCall("execute init", unix.SYS_EXECVEAT, init.Fd(), p.list.String(""),
 		p.list.Strings([]string{"init"}), p.list.Strings(nil), unix.AT_EMPTY_PATH)
 	execveat.Exec = true
@@ -124,6 +125,7 @@ func (p *preparation) program(process *specs.Process) {
 	none := uint64(0)
 	p.call("unblock signals", unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, spawn.Pin(&p.list, &none), 0, 8)
 	args, env := p.list.Strings(process.Args), p.list.Strings(process.Env)
+	p.finish()
 	for _, path := range candidates(process.Args[0], process.Env) {
 		c := newCall(process.Args[0], unix.SYS_EXECVE, p.list.String(path), args, env)
 		c.Exec = true

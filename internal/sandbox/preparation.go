@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"strata/internal/seccomp"
 	"strata/internal/spawn"
 )
 
@@ -23,7 +24,7 @@ type preparation struct {
 	files    []*os.File
 	filter   *seccomp.Filter // or nil
 	late     *capabilitySets // to be given up after the filter, or nil
-	after    []func() error // to be done when the child has executed, or is gone
+	after    []func() error  // to be done when the child has executed, or is gone
 	detached bool
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"strata/internal/seccomp"
 	"strata/internal/spawn"
 )
 
