@@ -21,9 +21,17 @@ var forwarded = []unix.Signal{
 	unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM, unix.SIGCONT,
 }
 
-// attach joins our terminal and signals to a running container and returns its
+// A session is a process of a container that our terminal and signals can be
+// joined to.
+type session interface {
+	ForwardSignals()
+	Terminal() *os.File // or nil
+	Wait() (exitCode int, err error)
+}
+
+// attach joins our terminal and signals to a running process and returns its
 // exit code.
-func attach(r *engine.Running, stdin bool) (int, error) {
+func attach(r session, stdin bool) (int, error) {
 	r.ForwardSignals()
 	terminal := r.Terminal()
 	if terminal == nil {
@@ -56,6 +64,15 @@ func followSize(terminal *os.File) {
 			resize(terminal)
 		}
 	}()
+}
+
+// ownStreams are those of strata itself; a command without stdin has none.
+func ownStreams(stdin bool) engine.Streams {
+	streams := engine.Streams{Stdout: os.Stdout, Stderr: os.Stderr}
+	if stdin {
+		streams.Stdin = os.Stdin
+	}
+	return streams
 }
 
 // rawMode passes every key on. What it returns puts the terminal back.

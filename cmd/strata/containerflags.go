@@ -69,7 +69,7 @@ func (f *containerFlags) options(fs *cli.FlagSet, args []string) (o engine.Creat
 	if fs.Changed("entrypoint") {
 		o.Entrypoint = &f.entrypoint
 	}
-	if o.Env, err = f.environment(); err != nil {
+	if o.Env, err = readEnvironment(f.envFiles, f.env); err != nil {
 		return o, err
 	}
 	if o.Labels, err = parseLabels(f.labels); err != nil {
@@ -92,10 +92,10 @@ func (f *containerFlags) options(fs *cli.FlagSet, args []string) (o engine.Creat
 	return o, err
 }
 
-// environment is the files' variables with those of the flags over them.
-func (f *containerFlags) environment() ([]string, error) {
+// readEnvironment is the files' variables with those of the flags over them.
+func readEnvironment(files, flags []string) ([]string, error) {
 	var env []string
-	for _, path := range f.envFiles {
+	for _, path := range files {
 		file, err := os.Open(path)
 		if err != nil {
 			return nil, fmt.Errorf("--env-file: %w", err)
@@ -111,7 +111,7 @@ func (f *containerFlags) environment() ([]string, error) {
 			return nil, fmt.Errorf("--env-file %s: %w", path, err)
 		}
 	}
-	return resolveVariables(append(env, f.env...))
+	return resolveVariables(append(env, flags...))
 }
 
 // resolveVariables gives names without a value our own value, and leaves out

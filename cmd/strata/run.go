@@ -71,10 +71,7 @@ const brief = time.Second
 // foreground starts a container on our own streams and waits for its end. Its
 // child may have been begun, or is nil.
 func foreground(e *engine.Engine, c *container.Container, child *engine.Child, stdin bool) (int, error) {
-	streams := engine.Streams{Stdout: os.Stdout, Stderr: os.Stderr}
-	if stdin {
-		streams.Stdin = os.Stdin
-	}
+	streams := ownStreams(stdin)
 	// From here on a signal is the container's, even if it comes before that runs.
 	if err := spawn.CatchSignals(forwarded...); err != nil {
 		return engine.ExitError, err

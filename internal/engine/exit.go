@@ -17,6 +17,15 @@ const (
 	ExitNotFound      = 127
 )
 
+// exitCode is that of a process that has ended: 128 and the number for a signal,
+// as shells have it.
+func exitCode(status unix.WaitStatus) int {
+	if status.Signaled() {
+		return 128 + int(status.Signal())
+	}
+	return status.ExitStatus()
+}
+
 // ExitCode is the exit code for a container that could not be started.
 func ExitCode(err error) int {
 	var failed *spawn.Error

@@ -206,10 +206,7 @@ func (r *Running) Wait() (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	code := status.ExitStatus()
-	if status.Signaled() {
-		code = 128 + int(status.Signal())
-	}
+	code := exitCode(status)
 	spawn.StopForwarding()
 	err = errors.Join(noteErr, r.process.Pidfd.Close(), r.ids.Close())
 	if r.container.Record.AutoRemove {

@@ -100,7 +100,7 @@ func TestEntryIsLikeTheFirst(t *testing.T) {
 		"readlink /proc/%s/root", "readlink /proc/%s/cwd", "cat /proc/%s/mountinfo", "cat /proc/%s/cgroup",
 		"cat /proc/%s/limits", "cat /proc/%s/oom_score_adj", "cat /proc/%s/environ",
 	}
-	for _, ns := range namespaceFiles {
+	for _, ns := range namespaceKinds {
 		questions = append(questions, "readlink /proc/%s/ns/"+ns.name)
 	}
 	for _, question := range questions {

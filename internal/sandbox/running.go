@@ -54,7 +54,7 @@ func (r *Running) open() error {
 		return &os.PathError{Op: "open", Path: path, Err: err}
 	}
 	r.root = os.NewFile(uintptr(fd), "/")
-	for _, ns := range namespaceFiles {
+	for _, ns := range namespaceKinds {
 		other, err := r.hasOther(ns.name)
 		if err != nil {
 			return fmt.Errorf("find its %s namespace: %w", ns.name, err)
@@ -66,8 +66,8 @@ func (r *Running) open() error {
 	return nil
 }
 
-// namespaceFiles are the names in /proc/PID/ns (namespaces(7)).
-var namespaceFiles = []struct {
+// namespaceKinds are the names in /proc/PID/ns (namespaces(7)).
+var namespaceKinds = []struct {
 	name string
 	flag uintptr
 }{
