@@ -35,7 +35,7 @@ func (f *isolationFlags) modes(i *container.Isolation, host *container.Host, hos
 		return errors.New("--domainname and --uts host: the name would be the host's")
 	case hostname != "" && container.Joined(host.Network) != "":
 		return errors.New("--hostname and --network container: the name is that container's")
-	case i.ShmSize > 0 && (i.IpcMode == "none" || container.Joined(i.IpcMode) != ""):
+	case i.ShmSize > 0 && (i.IpcMode == "none" || i.IpcMode == "host" || container.Joined(i.IpcMode) != ""):
 		return errors.New("--shm-size and --ipc " + f.ipc + ": there is no /dev/shm of its own")
 	case len(i.Domainname) > 64:
 		return fmt.Errorf("--domainname: %d bytes, the kernel takes 64", len(i.Domainname))

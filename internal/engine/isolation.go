@@ -28,7 +28,7 @@ func isolate(spec *specs.Spec, r *container.Record) {
 	if i.ShmSize > 0 {
 		open(spec.Mounts, "/dev/shm", "size=65536k", "size="+strconv.FormatInt(i.ShmSize, 10))
 	}
-	if i.IpcMode == "none" || container.Joined(i.IpcMode) != "" {
+	if i.IpcMode == "none" || i.IpcMode == "host" || container.Joined(i.IpcMode) != "" {
 		spec.Mounts = slices.DeleteFunc(spec.Mounts, func(m specs.Mount) bool { return m.Destination == "/dev/shm" })
 	}
 }
@@ -106,4 +106,18 @@ func isolatedNamespaces(r *container.Record) []specs.LinuxNamespace {
 		}
 	}
 	return spaces
+}
+
+// sharedMemory is the /dev/shm that belongs to an ipc namespace of another's:
+// POSIX shared memory is files (shm_overview(7)).
+func sharedMemory(r *container.Record) []specs.Mount {
+	m := specs.Mount{Destination: "/dev/shm", Type: "bind", Source: "/dev/shm", Options: []string{"bind", "nosuid", "nodev", "noexec"}}
+	id := container.Joined(r.Host.IpcMode)
+	switch {
+	case id != "":
+		m.Source = r.Joined[id] + "/../root/dev/shm"
+	case r.Host.IpcMode != "host":
+		return nil
+	}
+	return []specs.Mount{m}
 }

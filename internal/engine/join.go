@@ -48,8 +48,9 @@ func (e *Engine) resolveModes(r *container.Record) error {
 }
 
 // findJoined opens the namespaces of the containers that r enters. The caller
-// closes them when they have been entered, by way of r.Joined.
-func (e *Engine) findJoined(r *container.Record) (opened lowers, err error) {
+// closes them when they have been entered, by way of r.Joined, which gets the path
+// of each.
+func (e *Engine) findJoined(r *container.Record, path func(*os.File) string) (opened lowers, err error) {
 	r.Joined = nil
 	for flag, mode := range modes(r) {
 		id := container.Joined(*mode)
@@ -64,10 +65,13 @@ func (e *Engine) findJoined(r *container.Record) (opened lowers, err error) {
 		if r.Joined == nil {
 			r.Joined = map[string]string{}
 		}
-		r.Joined[id] = fmt.Sprintf("/proc/self/fd/%d", dir.Fd())
+		r.Joined[id] = path(dir)
 	}
 	return opened, nil
 }
+
+// byDescriptor is a path that leads to f whatever becomes of its name.
+func byDescriptor(f *os.File) string { return fmt.Sprintf("/proc/self/fd/%d", f.Fd()) }
 
 // openNamespaces opens the directory of the namespaces of the container id. It
 // is the directory of one process, whatever becomes of its number, and the

@@ -57,7 +57,7 @@ type Child struct {
 // begin starts the child of a container, in the namespaces of others that it
 // enters.
 func (e *Engine) begin(r *container.Record) (*Child, error) {
-	joined, err := e.findJoined(r)
+	joined, err := e.findJoined(r, byDescriptor)
 	if err != nil {
 		return nil, err
 	}
@@ -237,7 +237,7 @@ func (e *Engine) Explain(o CreateOptions, w io.Writer) error {
 	if err := e.shared(func() error { return e.complete(&r, o) }); err != nil {
 		return err
 	}
-	joined, err := e.findJoined(&r)
+	joined, err := e.findJoined(&r, (*os.File).Name)
 	if err != nil {
 		return err
 	}

@@ -101,6 +101,7 @@ func (e *Engine) mounts(r *container.Record) []specs.Mount {
 	if r.Host.Network == "host" {
 		mounts = append(mounts, hostFiles("/etc/resolv.conf", "/etc/hosts")...)
 	}
+	mounts = append(mounts, sharedMemory(r)...)
 	for _, m := range r.Host.Mounts {
 		options := m.Options
 		if !r.Host.Privileged {

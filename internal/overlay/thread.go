@@ -5,7 +5,6 @@ package overlay
 import (
 	"fmt"
 	"os"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,25 +20,8 @@ import (
 // mount, and leaves with a detached clone of it. Whatever kills the process
 // takes the namespace along.
 func byThread(s Stack) (m *os.File, err error) {
-	onThread(func() { m, err = s.mountInNamespace() })
+	mount.OnThread(func() { m, err = s.mountInNamespace() })
 	return m, err
-}
-
-// onThread runs f on a thread that ends with it. It must not be the process's
-// first thread: that one never ends, and /proc/self is what it sees.
-func onThread(f func()) {
-	done := make(chan struct{})
-	go func() {
-		runtime.LockOSThread()
-		if unix.Gettid() == unix.Getpid() {
-			defer runtime.UnlockOSThread() // kept until another thread has done it
-			onThread(f)
-		} else {
-			f() // stays locked: the runtime ends the thread with the goroutine
-		}
-		close(done)
-	}()
-	<-done
 }
 
 func (s Stack) mountInNamespace() (*os.File, error) {

@@ -28,12 +28,12 @@ func checkProcess(s *specs.Spec) error {
 // checkNames refuses to name the host, or what is another's, and namespaces that
 // are listed twice (runtime-spec, config-linux.md, "Namespaces").
 func checkNames(s *specs.Spec) error {
-	if !hasNamespace(s, specs.UTSNamespace) {
+	if !hasNamespace(s, specs.UTSNamespace) || isOurs(s, specs.UTSNamespace) {
 		if s.Hostname != "" {
-			return &UnsupportedError{Field: "hostname", Value: "without a uts namespace"}
+			return &UnsupportedError{Field: "hostname", Value: "without a uts namespace of its own"}
 		}
 		if s.Domainname != "" {
-			return &UnsupportedError{Field: "domainname", Value: "without a uts namespace"}
+			return &UnsupportedError{Field: "domainname", Value: "without a uts namespace of its own"}
 		}
 	}
 	if !ownsNamespace(s, specs.MountNamespace) {

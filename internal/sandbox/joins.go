@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"strata/internal/linux"
+	"strata/internal/mount"
 	"strata/internal/spawn"
 )
 
@@ -113,4 +115,44 @@ func nsenter(s *specs.Spec) string {
 		return ""
 	}
 	return "nsenter" + options + " "
+}
+
+// cloneSource clones what a bind mount shows. A path of another process's files,
+// /proc/PID/root/PATH (proc_pid_root(5)), is found in its mount namespace.
+func cloneSource(source string, recursive bool) (*os.File, error) {
+	process, inside, found := strings.Cut(source, "/root/")
+	if !found || !strings.HasPrefix(process, "/proc/") {
+		return mount.Clone(source, recursive)
+	}
+	fd, err := linux.OpenAt(unix.AT_FDCWD, process+"/ns/mnt", unix.O_RDONLY, 0)
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: process + "/ns/mnt", Err: err}
+	}
+	ns := os.NewFile(uintptr(fd), process+"/ns/mnt")
+	defer ns.Close()
+	return mount.CloneIn(ns, inside, recursive)
+}
+
+// isOurs reports whether the namespace of this kind that s asks for by its path
+// is the one that we are in, which is nobody's to change for a sandbox.
+func isOurs(s *specs.Spec, kind specs.LinuxNamespaceType) bool {
+	for _, ns := range joined(s) {
+		if ns.Type != kind {
+			continue
+		}
+		var there, here unix.Stat_t
+		if unix.Stat(ns.Path, &there) != nil || unix.Stat("/proc/self/ns/"+fileOf(kind), &here) != nil {
+			return true // it cannot be known
+		}
+		return there.Dev == here.Dev && there.Ino == here.Ino
+	}
+	return false
+}
+
+// fileOf is the name in /proc/PID/ns of a kind that has settings.
+func fileOf(kind specs.LinuxNamespaceType) string {
+	if kind == specs.NetworkNamespace {
+		return "net"
+	}
+	return string(kind)
 }

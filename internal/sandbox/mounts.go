@@ -150,7 +150,7 @@ func shellBind(m specs.Mount, o mountOptions) []Line {
 }
 
 func (p *preparation) bind(m specs.Mount, o mountOptions) error {
-	f, err := mount.Clone(m.Source, o.recursive)
+	f, err := cloneSource(m.Source, o.recursive)
 	if err != nil {
 		return fmt.Errorf("bind mount %s on %s: %w", m.Source, m.Destination, err)
 	}

@@ -55,7 +55,7 @@ func sysctlPath(name string) string {
 func checkSysctl(s *specs.Spec) error {
 	for _, name := range slices.Sorted(maps.Keys(s.Linux.Sysctl)) {
 		kind := SysctlNamespace(name)
-		if kind == "" || !hasNamespace(s, kind) || strings.ContainsRune(s.Linux.Sysctl[name], 0) {
+		if kind == "" || !hasNamespace(s, kind) || isOurs(s, kind) || strings.ContainsRune(s.Linux.Sysctl[name], 0) {
 			return &UnsupportedError{Field: "linux.sysctl", Value: name}
 		}
 		if kind == specs.UTSNamespace && s.Domainname != "" {
