@@ -99,9 +99,12 @@ func (e *Engine) enter(running *sandbox.Running, r *container.Record, detached b
 	if spec.Process.Terminal {
 		spec.Process.ConsoleSize = streams.size()
 	}
-	plan, err := sandbox.NewEntry(spec, running, sandbox.Options{
-		Detached: detached, Stdin: streams.Stdin, Stdout: streams.Stdout, Stderr: streams.Stderr,
-	})
+	options, err := e.options(r, streams)
+	if err != nil {
+		return nil, err
+	}
+	options.Detached = detached
+	plan, err := sandbox.NewEntry(spec, running, options)
 	if err != nil {
 		return nil, err
 	}

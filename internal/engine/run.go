@@ -178,9 +178,17 @@ func (e *Engine) plan(r *container.Record, root *os.File, ids *idRange, streams 
 	if spec.Process.Terminal {
 		spec.Process.ConsoleSize = streams.size()
 	}
-	return sandbox.NewPlan(spec, sandbox.Options{
-		Init: r.Host.Init, Stdin: streams.Stdin, Stdout: streams.Stdout, Stderr: streams.Stderr,
-	})
+	options, err := e.options(r, streams)
+	if err != nil {
+		return nil, err
+	}
+	options.Init = r.Host.Init
+	return sandbox.NewPlan(spec, options)
+}
+
+// options are what each process of a container has beside its specification.
+func (e *Engine) options(_ *container.Record, streams Streams) (sandbox.Options, error) {
+	return sandbox.Options{Stdin: streams.Stdin, Stdout: streams.Stdout, Stderr: streams.Stderr}, nil
 }
 
 // Terminal is the controlling side of the container's terminal, or nil.
