@@ -78,12 +78,14 @@ type hostConfig struct {
 	AutoRemove     bool
 	ReadonlyRootfs bool
 	Init           bool
+	isolationConfig
 }
 
 type containerConfig struct {
-	Hostname  string
-	Tty       bool
-	OpenStdin bool
+	Hostname   string
+	Domainname string
+	Tty        bool
+	OpenStdin  bool
 	oci.Config
 }
 
@@ -135,9 +137,9 @@ func containerDocument(e *container.Entry) inspectedContainer {
 			Status: s.Status, Running: s.Status == container.Running, Pid: s.Pid, ExitCode: s.ExitCode,
 			Error: s.Error, StartedAt: s.Started, FinishedAt: s.Finished,
 		},
-		HostConfig:  hostConfig{r.Host.Network, r.AutoRemove, r.Host.ReadOnly, r.Host.Init},
+		HostConfig:  hostConfig{r.Host.Network, r.AutoRemove, r.Host.ReadOnly, r.Host.Init, isolationDocument(&r.Host.Isolation)},
 		GraphDriver: graphDriver{"overlay", map[string]string{"UpperDir": e.Path + "/upper", "WorkDir": e.Path + "/work"}},
-		Config:      containerConfig{r.Host.Hostname, r.Host.Terminal, r.Host.OpenStdin, r.Config},
+		Config:      containerConfig{r.Host.Hostname, r.Host.Domainname, r.Host.Terminal, r.Host.OpenStdin, r.Config},
 		Rootfs:      r.Rootfs, Layers: r.Layers,
 	}
 	if len(command) > 0 {

@@ -18,15 +18,16 @@ import (
 // isolationFlags are those that change the walls around a container and its
 // limits, with Docker's names and meanings.
 type isolationFlags struct {
-	capAdd, capDrop, groupAdd, ulimits, devices, sysctls []string
-	privileged                                           bool
-	shmSize, pid, ipc, uts, domainname, oomScoreAdj      string
+	capAdd, capDrop, groupAdd, ulimits, devices, sysctls, securityOpts []string
+	privileged                                                         bool
+	shmSize, pid, ipc, uts, domainname, oomScoreAdj                    string
 }
 
 func (f *isolationFlags) bind(fs *cli.FlagSet) {
 	fs.StringsVar(&f.capAdd, "cap-add", "", "CAPABILITY", "add a capability of the kernel, or ALL")
 	fs.StringsVar(&f.capDrop, "cap-drop", "", "CAPABILITY", "take a capability away, or ALL")
 	fs.BoolVar(&f.privileged, "privileged", "", "take the walls down: all capabilities and devices, nothing masked")
+	fs.StringsVar(&f.securityOpts, "security-opt", "", "OPTION", "no-new-privileges=false lets set-uid programs have their effect")
 	fs.StringsVar(&f.groupAdd, "group-add", "", "GROUP", "add a group to the user's: name in the image, or number")
 	fs.StringsVar(&f.ulimits, "ulimit", "", "TYPE=SOFT[:HARD]", "limit each process: nofile, nproc, core, …; -1 is unlimited")
 	fs.StringsVar(&f.devices, "device", "", "HOST[:INSIDE]", "show a device of the host inside")
@@ -42,6 +43,9 @@ func (f *isolationFlags) bind(fs *cli.FlagSet) {
 // isolation checks the flags by themselves and with one another.
 func (f *isolationFlags) isolation(host *container.Host, hostname string) (i container.Isolation, err error) {
 	i = container.Isolation{Privileged: f.privileged, GroupAdd: f.groupAdd, Domainname: f.domainname}
+	if err := securityOptions(f.securityOpts, &i); err != nil {
+		return i, err
+	}
 	if i.CapAdd, err = parseCapabilities("--cap-add", f.capAdd); err != nil {
 		return i, err
 	}

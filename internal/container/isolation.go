@@ -10,13 +10,15 @@ type Isolation struct {
 	CapAdd     []string `json:"capAdd,omitempty"` // "CAP_CHOWN", or "ALL"
 	CapDrop    []string `json:"capDrop,omitempty"`
 	Privileged bool     `json:"privileged,omitempty"`
-	// NewPrivileges lets set-uid programs have their effect.
-	NewPrivileges bool              `json:"newPrivileges,omitempty"`
-	GroupAdd      []string          `json:"groupAdd,omitempty"` // names in the image, or numbers
-	Ulimits       []Ulimit          `json:"ulimits,omitempty"`
-	Devices       []Device          `json:"devices,omitempty"`
-	Sysctls       map[string]string `json:"sysctls,omitempty"`
-	ShmSize       int64             `json:"shmSize,omitempty"` // bytes; 0 is 64 MiB
+	// NewPrivileges lets set-uid programs have their effect; NoNewPrivileges keeps
+	// them from it in a privileged container too.
+	NewPrivileges   bool              `json:"newPrivileges,omitempty"`
+	NoNewPrivileges bool              `json:"noNewPrivileges,omitempty"`
+	GroupAdd        []string          `json:"groupAdd,omitempty"` // names in the image, or numbers
+	Ulimits         []Ulimit          `json:"ulimits,omitempty"`
+	Devices         []Device          `json:"devices,omitempty"`
+	Sysctls         map[string]string `json:"sysctls,omitempty"`
+	ShmSize         int64             `json:"shmSize,omitempty"` // bytes; 0 is 64 MiB
 	// PidMode, IpcMode and UTSMode are "" for a namespace of its own, "host", or
 	// "container:ID" for that container's; IpcMode can be "none" and "shareable" too.
 	PidMode    string `json:"pidMode,omitempty"`

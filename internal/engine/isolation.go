@@ -60,7 +60,7 @@ func (e *Engine) isolateProcess(spec *specs.Spec, r *container.Record) (err erro
 		caps.Effective, caps.Permitted = set, set
 	}
 	spec.Process.Capabilities = caps
-	spec.Process.NoNewPrivileges = !i.Privileged && !i.NewPrivileges
+	spec.Process.NoNewPrivileges = i.NoNewPrivileges || !i.Privileged && !i.NewPrivileges
 	for _, u := range i.Ulimits {
 		spec.Process.Rlimits = append(spec.Process.Rlimits, specs.POSIXRlimit{
 			Type: "RLIMIT_" + strings.ToUpper(u.Name), Soft: unlimited(u.Soft), Hard: unlimited(u.Hard),
