@@ -45,6 +45,9 @@ func isolationDocument(i *container.Isolation) isolationConfig {
 	if i.NewPrivileges {
 		c.SecurityOpt = append(c.SecurityOpt, "no-new-privileges=false")
 	}
+	if i.Seccomp != "" {
+		c.SecurityOpt = append(c.SecurityOpt, "seccomp="+i.Seccomp)
+	}
 	for _, u := range i.Ulimits {
 		c.Ulimits = append(c.Ulimits, ulimitConfig{u.Name, u.Hard, u.Soft})
 	}

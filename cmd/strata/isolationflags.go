@@ -27,7 +27,7 @@ func (f *isolationFlags) bind(fs *cli.FlagSet) {
 	fs.StringsVar(&f.capAdd, "cap-add", "", "CAPABILITY", "add a capability of the kernel, or ALL")
 	fs.StringsVar(&f.capDrop, "cap-drop", "", "CAPABILITY", "take a capability away, or ALL")
 	fs.BoolVar(&f.privileged, "privileged", "", "take the walls down: all capabilities and devices, nothing masked")
-	fs.StringsVar(&f.securityOpts, "security-opt", "", "OPTION", "no-new-privileges=false lets set-uid programs have their effect")
+	fs.StringsVar(&f.securityOpts, "security-opt", "", "OPTION", "seccomp=FILE|builtin|unconfined, or no-new-privileges=false")
 	fs.StringsVar(&f.groupAdd, "group-add", "", "GROUP", "add a group to the user's: name in the image, or number")
 	fs.StringsVar(&f.ulimits, "ulimit", "", "TYPE=SOFT[:HARD]", "limit each process: nofile, nproc, core, …; -1 is unlimited")
 	fs.StringsVar(&f.devices, "device", "", "HOST[:INSIDE]", "show a device of the host inside")

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -39,8 +40,13 @@ func securityOption(option string, i *container.Isolation) (err error) {
 		return nil
 	case name == "apparmor" && value == "unconfined", name == "label" && value == "disable": // nothing confines by them
 		return nil
+	case name == "seccomp" && value == "":
+		return errors.New("no profile is named; give a file, builtin or unconfined")
+	case name == "seccomp":
+		i.Seccomp = value
+		return nil
 	case name == "apparmor", name == "label":
 		return fmt.Errorf("no profile or label of a security module can be set")
 	}
-	return fmt.Errorf("%q is unknown; known is no-new-privileges", name)
+	return fmt.Errorf("%q is unknown; known are seccomp and no-new-privileges", name)
 }

@@ -12,13 +12,17 @@ type Isolation struct {
 	Privileged bool     `json:"privileged,omitempty"`
 	// NewPrivileges lets set-uid programs have their effect; NoNewPrivileges keeps
 	// them from it in a privileged container too.
-	NewPrivileges   bool              `json:"newPrivileges,omitempty"`
-	NoNewPrivileges bool              `json:"noNewPrivileges,omitempty"`
-	GroupAdd        []string          `json:"groupAdd,omitempty"` // names in the image, or numbers
-	Ulimits         []Ulimit          `json:"ulimits,omitempty"`
-	Devices         []Device          `json:"devices,omitempty"`
-	Sysctls         map[string]string `json:"sysctls,omitempty"`
-	ShmSize         int64             `json:"shmSize,omitempty"` // bytes; 0 is 64 MiB
+	NewPrivileges   bool `json:"newPrivileges,omitempty"`
+	NoNewPrivileges bool `json:"noNewPrivileges,omitempty"`
+	// Seccomp is the JSON of a seccomp profile, SeccompUnconfined, SeccompBuiltin,
+	// or nothing for the usual. Where a container is asked for it may be the name
+	// of a file with a profile.
+	Seccomp  string            `json:"seccomp,omitempty"`
+	GroupAdd []string          `json:"groupAdd,omitempty"` // names in the image, or numbers
+	Ulimits  []Ulimit          `json:"ulimits,omitempty"`
+	Devices  []Device          `json:"devices,omitempty"`
+	Sysctls  map[string]string `json:"sysctls,omitempty"`
+	ShmSize  int64             `json:"shmSize,omitempty"` // bytes; 0 is 64 MiB
 	// PidMode, IpcMode and UTSMode are "" for a namespace of its own, "host", or
 	// "container:ID" for that container's; IpcMode can be "none" and "shareable" too.
 	PidMode    string `json:"pidMode,omitempty"`
@@ -52,4 +56,21 @@ func Joined(mode string) string {
 		return ""
 	}
 	return name
+}
+
+// HostIDs is the flag because of which h can have no user namespace of its own,
+// "" for none: root of one has no say over namespaces that were there before
+// (user_namespaces(7)).
+func (h *Host) HostIDs() string {
+	for _, shared := range []struct{ flag, mode string }{
+		{"--network", h.Network}, {"--pid", h.PidMode}, {"--ipc", h.IpcMode}, {"--uts", h.UTSMode},
+	} {
+		if shared.mode == "host" && shared.flag != "--uts" || Joined(shared.mode) != "" {
+			return shared.flag + " " + shared.mode
+		}
+	}
+	if h.Privileged {
+		return "--privileged"
+	}
+	return ""
 }

@@ -84,6 +84,9 @@ func (e *Engine) record(o CreateOptions) (container.Record, error) {
 	if err := e.resolveModes(&r); err != nil {
 		return r, err
 	}
+	if err := e.useSeccomp(&r); err != nil {
+		return r, err
+	}
 	if r.Host.Hostname == "" {
 		r.Host.Hostname = r.ID[:12]
 	}

@@ -42,7 +42,7 @@ func (e *Engine) Collect() (g Garbage, err error) {
 	}
 	collected, err := e.store.Collect(context.Background(), inUse)
 	g.Layers, g.Staging = collected.Layers, collected.Staging
-	return g, err
+	return g, errors.Join(err, e.dropFilters())
 }
 
 func manifests(entries []container.Entry) map[oci.Digest]bool {

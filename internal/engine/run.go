@@ -187,8 +187,11 @@ func (e *Engine) plan(r *container.Record, root *os.File, ids *idRange, streams 
 }
 
 // options are what each process of a container has beside its specification.
-func (e *Engine) options(_ *container.Record, streams Streams) (sandbox.Options, error) {
-	return sandbox.Options{Stdin: streams.Stdin, Stdout: streams.Stdout, Stderr: streams.Stderr}, nil
+func (e *Engine) options(r *container.Record, streams Streams) (sandbox.Options, error) {
+	filter, err := e.filter(r)
+	return sandbox.Options{
+		Seccomp: filter, Stdin: streams.Stdin, Stdout: streams.Stdout, Stderr: streams.Stderr,
+	}, err
 }
 
 // Terminal is the controlling side of the container's terminal, or nil.
@@ -262,7 +265,11 @@ func (e *Engine) Explain(o CreateOptions, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	plan, err := sandbox.NewPlan(spec, sandbox.Options{Init: r.Host.Init, RootShell: shell})
+	filter, err := e.newFilter(&r)
+	if err != nil {
+		return err
+	}
+	plan, err := sandbox.NewPlan(spec, sandbox.Options{Seccomp: filter, Init: r.Host.Init, RootShell: shell})
 	if err != nil {
 		return err
 	}

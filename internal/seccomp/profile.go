@@ -53,8 +53,9 @@ type Target struct {
 	Kernel       Kernel
 }
 
-// MaxProfile is the most bytes of a profile that Parse takes.
-const MaxProfile = 1 << 20
+// MaxProfile is the most bytes of a profile that Parse takes: one fits into a
+// container's record, whatever JSON makes of its bytes.
+const MaxProfile = 512 << 10
 
 // Parse reads a profile in Docker's form, which the runtime specification's is
 // too. A key that is in neither is an error, as it may have been meant to allow

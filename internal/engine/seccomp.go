@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package engine
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"strata/internal/container"
+	"strata/internal/durable"
+	"strata/internal/seccomp"
+)
+
+// seccompDir of the store has compiled filters, named by all that they depend on.
+const seccompDir = "seccomp"
+
+// useSeccomp puts the profile itself in the place of its file's name. One that
+// does not compile is an error here, before anything is made.
+func (e *Engine) useSeccomp(r *container.Record) error {
+	profile := r.Host.Seccomp
+	if profile == "" || profile == container.SeccompUnconfined || profile == container.SeccompBuiltin {
+		return nil
+	}
+	content, err := readProfile(profile)
+	if err != nil {
+		return fmt.Errorf("read a seccomp profile: %w", err)
+	}
+	r.Host.Seccomp = content
+	target, err := filterTarget(r)
+	if err != nil {
+		return err
+	}
+	if _, ok := e.cachedFilter(filterName(content, target)); ok {
+		return nil
+	}
+	if _, err = compileFilter(content, target); err != nil {
+		return fmt.Errorf("%s: %w", profile, err)
+	}
+	return nil
+}
+
+// readProfile reads no more than a profile may have, so that a device or pipe
+// does no harm.
+func readProfile(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, seccomp.MaxProfile+1))
+	if err == nil && len(data) > seccomp.MaxProfile {
+		err = fmt.Errorf("%s: it is larger than %d bytes", path, seccomp.MaxProfile)
+	}
+	return string(data), err
+}
+
+// filter is the seccomp filter of a container's processes, nil for none. One
+// that had to be compiled is kept.
+func (e *Engine) filter(r *container.Record) (*seccomp.Filter, error) {
+	f, name, err := e.findFilter(r)
+	if name == "" || err != nil {
+		return f, err
+	}
+	if f, err = e.newFilter(r); err == nil {
+		e.keepFilter(name, f)
+	}
+	return f, err
+}
+
+// newFilter is filter that keeps nothing.
+func (e *Engine) newFilter(r *container.Record) (*seccomp.Filter, error) {
+	f, name, err := e.findFilter(r)
+	if name == "" || err != nil {
+		return f, err
+	}
+	target, err := filterTarget(r)
+	if err != nil {
+		return nil, err
+	}
+	return compileFilter(profileOf(r), target)
+}
+
+// findFilter returns a filter that is there already, the ready-made one of the
+// default profile or one that was kept, or else the name to keep it by. It
+// returns neither for a container without one.
+func (e *Engine) findFilter(r *container.Record) (*seccomp.Filter, string, error) {
+	profile := profileOf(r)
+	if profile == "" {
+		return nil, "", nil
+	}
+	target, err := filterTarget(r)
+	if err != nil {
+		return nil, "", err
+	}
+	if h := r.Host.Seccomp; h == "" || h == container.SeccompBuiltin {
+		if f, ok := seccomp.Ready(target.Capabilities); ok {
+			return &f, "", nil
+		}
+	}
+	name := filterName(profile, target)
+	if f, ok := e.cachedFilter(name); ok {
+		return &f, "", nil
+	}
+	return nil, name, nil
+}
+
+// profileOf is a container's profile in JSON, or "" for none: the default one
+// unless another was asked for or, by Docker's rule, it is privileged.
+func profileOf(r *container.Record) string {
+	switch profile := r.Host.Seccomp; {
+	case profile == container.SeccompUnconfined, profile == "" && r.Host.Privileged:
+		return ""
+	case profile == "", profile == container.SeccompBuiltin:
+		return seccomp.Builtin()
+	default:
+		return profile
+	}
+}
+
+func filterTarget(r *container.Record) (seccomp.Target, error) {
+	caps, err := capabilities(r)
+	return seccomp.Target{Arch: runtime.GOARCH, Capabilities: caps, Kernel: seccomp.RunningKernel()}, err
+}
+
+// filterName is the digest of all that a compiled filter depends on.
+func filterName(profile string, t seccomp.Target) string {
+	h := sha256.New()
+	fmt.Fprintf(h, "%d\n%s\n%s\n%s\n", seccomp.Version, t.Arch, t.Kernel, strings.Join(slices.Sorted(slices.Values(t.Capabilities)), ","))
+	io.WriteString(h, profile)
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+func compileFilter(profile string, t seccomp.Target) (*seccomp.Filter, error) {
+	p, err := seccomp.Parse([]byte(profile))
+	if err != nil {
+		return nil, err
+	}
+	f, err := p.Compile(t)
+	return &f, err
+}
+
+// cachedFilter reads what keepFilter has kept. Whatever is wrong with it, the
+// profile is compiled again.
+func (e *Engine) cachedFilter(name string) (seccomp.Filter, bool) {
+	dir, err := e.store.Dir(seccompDir)
+	if err != nil {
+		return seccomp.Filter{}, false
+	}
+	defer dir.Close()
+	data, err := durable.ReadFile(dir, name, seccomp.MaxFile)
+	if err != nil {
+		return seccomp.Filter{}, false
+	}
+	return seccomp.Unmarshal(data)
+}
+
+// keepFilter writes the cache. An error only means that the profile is compiled
+// the next time too.
+func (e *Engine) keepFilter(name string, f *seccomp.Filter) {
+	dir, err := e.store.Dir(seccompDir)
+	if errors.Is(err, os.ErrNotExist) {
+		if unix.Mkdir(filepath.Join(e.root, seccompDir), 0o700) == nil {
+			dir, err = e.store.Dir(seccompDir)
+		}
+	}
+	if err != nil {
+		return
+	}
+	defer dir.Close()
+	durable.WriteFileRelaxed(dir, name, f.Marshal(), 0o600)
+}
+
+// dropFilters empties the cache.
+func (e *Engine) dropFilters() error {
+	entries, err := os.ReadDir(filepath.Join(e.root, seccompDir))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	for _, entry := range entries {
+		if rmErr := os.Remove(filepath.Join(e.root, seccompDir, entry.Name())); !errors.Is(rmErr, os.ErrNotExist) {
+			err = errors.Join(err, rmErr)
+		}
+	}
+	return err
+}
