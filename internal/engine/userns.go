@@ -8,7 +8,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"runtime"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -155,37 +154,9 @@ func (r *idRange) mount(s overlay.Stack) (root *os.File, err error) {
 	if r == nil {
 		return s.Mount()
 	}
-	err = asFilesystemUser(r.first, func() error {
+	err = linux.AsFilesystemUser(r.first, r.first, func() error {
 		root, err = s.Mount()
 		return err
 	})
 	return root, err
-}
-
-// asFilesystemUser calls f on a thread that makes files as user and group id,
-// with all the capabilities that it has as root (setfsuid(2): without them the
-// change takes those for files away). Credentials are a thread's own.
-func asFilesystemUser(id uint32, f func() error) (err error) {
-	runtime.LockOSThread()
-	header := &unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	var ours [2]unix.CapUserData
-	if err := unix.Capget(header, &ours[0]); err != nil {
-		runtime.UnlockOSThread()
-		return os.NewSyscallError("capget", err)
-	}
-	defer func() {
-		unix.Setfsuid(0)
-		unix.Setfsgid(0)
-		if restored := unix.Capset(header, &ours[0]); restored != nil {
-			err = errors.Join(err, os.NewSyscallError("capset", restored))
-			return // the thread is ended with the goroutine that keeps it
-		}
-		runtime.UnlockOSThread()
-	}()
-	unix.Setfsgid(int(id))
-	unix.Setfsuid(int(id))
-	if err := unix.Capset(header, &ours[0]); err != nil {
-		return os.NewSyscallError("capset", err)
-	}
-	return f()
 }

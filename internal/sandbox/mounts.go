@@ -92,7 +92,7 @@ func detachedStep(m specs.Mount, o mountOptions) step {
 		lines: func() []Line { return shellMount(m, whyOf(m)) },
 		prepare: func(prep *preparation) error {
 			var err error
-			if o.data, err = ownedOptions(prep.child.spec.Linux, m.Type, o.data); err != nil {
+			if o.data, err = ownedOptions(prep.child.spec.Linux, o.data); err != nil {
 				return fmt.Errorf("mount on %s: %w", m.Destination, err)
 			}
 			f, err := mount.New(m.Type, o.fsOptions(m.Source), int(o.attr))

@@ -128,7 +128,7 @@ func closeAll(files []*os.File) error {
 func (p *Plan) Start(child *Child, root *os.File) (_ *Process, err error) {
 	prep := &preparation{root: root, child: child}
 	defer func() { err = errors.Join(err, prep.close(), child.close()) }()
-	if err := prep.prepare(p.steps); err != nil {
+	if err := child.asRoot(func() error { return prep.prepare(p.steps) }); err != nil {
 		return nil, errors.Join(err, child.Child.Abandon())
 	}
 	process, err := child.Continue(&prep.list)

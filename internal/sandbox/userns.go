@@ -99,18 +99,24 @@ func outside(mappings []specs.LinuxIDMapping, id uint32) (uint32, bool) {
 	return 0, false
 }
 
-// ownedOptions are the options of a filesystem that we mount for a container
-// whose ids are mapped: uid and gid are said as we see them, and a tmpfs is the
-// container's root's.
-func ownedOptions(l *specs.Linux, fstype string, options []string) ([]string, error) {
+// asRoot calls f as who makes files for the container's root: where ids are
+// mapped, ours has none that the container's filesystems could store.
+func (c *Child) asRoot(f func() error) error {
+	uid, isUser := outside(c.spec.Linux.UIDMappings, 0)
+	gid, isGroup := outside(c.spec.Linux.GIDMappings, 0)
+	if c.userns == nil || !isUser || !isGroup {
+		return f()
+	}
+	return linux.AsFilesystemUser(uid, gid, f)
+}
+
+// ownedOptions are the options of a filesystem that we mount for a container,
+// with uid and gid as we see them.
+func ownedOptions(l *specs.Linux, options []string) ([]string, error) {
 	if len(l.UIDMappings) == 0 {
 		return options, nil
 	}
-	owned := options[:0:0]
-	if fstype == "tmpfs" {
-		owned = append(owned, "uid=0", "gid=0")
-	}
-	owned = append(owned, options...)
+	owned := slices.Clone(options)
 	for i, option := range owned {
 		name, value, _ := strings.Cut(option, "=")
 		mappings := l.UIDMappings
