@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"strata/internal/leak"
@@ -20,6 +21,7 @@ type place struct {
 	root string // of the store
 	bin  string // where strata is
 	env  []string
+	who  *syscall.Credential // the ordinary user who calls, or nil
 }
 
 // newPlace makes a place whose leaks are the test's failure.
@@ -41,6 +43,9 @@ func placeAt(t testing.TB, dir, root string) *place {
 func (p *place) command(args ...string) *exec.Cmd {
 	cmd := exec.Command(filepath.Join(p.bin, "strata"), args...)
 	cmd.Dir, cmd.Env = p.dir, p.env
+	if p.who != nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: p.who}
+	}
 	return cmd
 }
 

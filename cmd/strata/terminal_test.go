@@ -78,7 +78,7 @@ func (term *terminal) mode() unix.Termios {
 func (term *terminal) run(p *place, args ...string) *program {
 	cmd := p.command(args...)
 	cmd.Stdin = term.own
-	cmd.SysProcAttr = &unix.SysProcAttr{Setsid: true, Setctty: true}
+	cmd.SysProcAttr = &unix.SysProcAttr{Setsid: true, Setctty: true, Credential: p.who}
 	run := &program{cmd: cmd, stdout: term.shown, stderr: term.shown, ended: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = term.own, term.own
 	if err := cmd.Start(); err != nil {

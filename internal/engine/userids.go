@@ -48,6 +48,13 @@ func count(maps []linux.IDMap) (n uint64) {
 	return n
 }
 
+func number(maps []linux.IDMap) string {
+	if n := count(maps); n != 1 {
+		return fmt.Sprintf("%d ids", n)
+	}
+	return "one id, 0"
+}
+
 // hasGroup reports whether group id gid exists.
 func (i *userIDs) hasGroup(gid uint32) bool {
 	if i == nil {
@@ -63,11 +70,11 @@ func (i *userIDs) check(u user) error {
 		return nil
 	}
 	if _, ok := linux.OutsideID(i.uid, u.uid); !ok {
-		return fmt.Errorf("user id %d is not in the map of this user namespace, which has %d ids: %s", u.uid, count(i.uid), moreIDs("subuid"))
+		return fmt.Errorf("user id %d is not in the map of this user namespace, which has %s: %s", u.uid, number(i.uid), moreIDs("subuid"))
 	}
 	for _, gid := range append([]uint32{u.gid}, u.groups...) {
 		if !i.hasGroup(gid) {
-			return fmt.Errorf("group id %d is not in the map of this user namespace, which has %d ids: %s", gid, count(i.gid), moreIDs("subgid"))
+			return fmt.Errorf("group id %d is not in the map of this user namespace, which has %s: %s", gid, number(i.gid), moreIDs("subgid"))
 		}
 	}
 	return nil
