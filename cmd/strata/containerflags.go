@@ -85,6 +85,9 @@ func (f *containerFlags) options(fs *cli.FlagSet, args []string) (o engine.Creat
 	if o.Host.Isolation, err = f.walls.isolation(&o.Host, f.hostname); err != nil {
 		return o, err
 	}
+	if shared := o.Host.HostIDs(); shared != "" && o.Host.UserNS == container.UserNSAuto {
+		return o, fmt.Errorf("--userns auto and %s: root of a user namespace has no say there; use --userns host", shared)
+	}
 	if len(f.hostname) > 64 {
 		return o, fmt.Errorf("--hostname: %d bytes, the kernel takes 64", len(f.hostname))
 	}
