@@ -16,6 +16,9 @@ import (
 // TestMain becomes the forwarding process of TestForwardSignals in a child: the
 // handlers are the process's, and cannot be taken back from under Go.
 func TestMain(m *testing.M) {
+	if name := os.Getenv(replaceEnv); name != "" {
+		os.Exit(becomeReplacement(name))
+	}
 	if script := os.Getenv("SPAWN_TEST_FORWARD"); script != "" {
 		os.Exit(forwardTo(script))
 	}
