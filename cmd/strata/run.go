@@ -16,7 +16,7 @@ import (
 
 func newRunCommand() *cli.Command {
 	var f containerFlags
-	var explain bool
+	var explain, timing bool
 	c := &cli.Command{
 		Use:   "run [OPTIONS] IMAGE [COMMAND [ARG…]]",
 		Short: "Run a command in a new container",
@@ -24,12 +24,34 @@ func newRunCommand() *cli.Command {
 	}
 	f.bind(c.Flags())
 	c.Flags().BoolVar(&explain, "explain", "", "print the shell commands that would do the same, and run nothing")
-	c.Run = func(args []string) error { return run(&f, c.Flags(), args, explain) }
+	c.Flags().BoolVar(&timing, "timing", "", "print at the end, on standard error, where the time of the start went")
+	c.Run = func(args []string) error {
+		if explain {
+			return explainRun(&f, c.Flags(), args)
+		}
+		return run(&f, c.Flags(), args, timing)
+	}
 	c.Complete = completeImages
 	return c
 }
 
-func run(f *containerFlags, fs *cli.FlagSet, args []string, explain bool) error {
+func explainRun(f *containerFlags, fs *cli.FlagSet, args []string) error {
+	o, err := f.options(fs, args)
+	if err != nil {
+		return usage(fmt.Errorf("run: %w", err))
+	}
+	err = withEngine(func(e *engine.Engine) error { return e.Explain(o, os.Stdout) })
+	if err != nil {
+		return usage(fmt.Errorf("run: %w", err))
+	}
+	return nil
+}
+
+func run(f *containerFlags, fs *cli.FlagSet, args []string, timing bool) error {
+	var trace *engine.Trace
+	if timing {
+		trace = engine.NewTrace()
+	}
 	o, err := f.options(fs, args)
 	if err != nil {
 		return usage(fmt.Errorf("run: %w", err))
@@ -39,29 +61,36 @@ func run(f *containerFlags, fs *cli.FlagSet, args []string, explain bool) error 
 		return usage(err)
 	}
 	defer e.Close()
-	if explain {
-		if err := e.Explain(o, os.Stdout); err != nil {
-			return usage(fmt.Errorf("run: %w", err))
-		}
-		return nil
-	}
 	if err := checkTerminal(o.Host); err != nil {
 		return usage(fmt.Errorf("run: %w", err))
 	}
+	e.Trace = trace
+	trace.Mark("check the flags, open the store")
 	c, child, err := e.CreateToRun(o)
 	if err != nil {
 		return usage(fmt.Errorf("run: %w", err))
 	}
 	defer c.Close()
+	code, err := runToEnd(e, c, child, o)
+	if timing {
+		trace.Mark("put the container aside")
+		err = errors.Join(err, trace.Print(os.Stderr))
+	}
+	return ended(code, c, err)
+}
+
+// runToEnd runs a container that has been made, and removes one that is to be.
+func runToEnd(e *engine.Engine, c *container.Container, child *engine.Child, o engine.CreateOptions) (int, error) {
 	started := time.Now()
 	code, err := foreground(e, c, child, o.Host.OpenStdin)
+	e.Trace.Mark("the program runs")
 	if o.AutoRemove {
 		err = errors.Join(err, e.Discard(c))
 		if time.Since(started) > brief || e.TrashIsFull() {
 			reapLater(e)
 		}
 	}
-	return ended(code, c, err)
+	return code, err
 }
 
 // brief is how long a container runs that had no time to fill the disk: its

@@ -28,6 +28,8 @@ type Engine struct {
 	marks      overlay.Marks
 	ids        *userIDs // nil: every id exists
 	root       string
+	// Trace, if set, is given the steps of the next start.
+	Trace *Trace
 }
 
 // DefaultRoot is the store of the user who calls: STRATA_ROOT, or

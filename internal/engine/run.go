@@ -91,10 +91,12 @@ func (e *Engine) CreateToRun(o CreateOptions) (*container.Container, *Child, err
 	if err != nil {
 		return nil, nil, err
 	}
+	e.Trace.Mark("begin the first process")
 	c, err := e.create(r, o)
 	if err != nil {
 		return nil, nil, errors.Join(err, child.Abandon())
 	}
+	e.Trace.Mark("find the image, make the container's directory")
 	return c, child, nil
 }
 
@@ -141,16 +143,28 @@ func (e *Engine) startProcess(c *container.Container, child *Child, streams Stre
 		return nil, errors.Join(err, child.Abandon())
 	}
 	defer root.Close()
+	e.Trace.Mark("mount the root filesystem")
 	plan, err := e.plan(&c.Record, root, child.ids, streams)
 	if err != nil {
 		return nil, errors.Join(err, child.Abandon())
 	}
+	e.Trace.Mark("find the user, plan the sandbox")
 	process, err := plan.Start(child.sandbox, root)
+	e.traceStart(plan, child)
 	child.joined.close()
 	if err != nil {
 		return nil, errors.Join(err, child.ids.Close())
 	}
 	return process, nil
+}
+
+func (e *Engine) traceStart(plan *sandbox.Plan, child *Child) {
+	if e.Trace == nil {
+		return
+	}
+	e.Trace.markAt("make /dev and its like, open what is mounted on, list the calls", plan.Prepared)
+	e.Trace.Mark("wait until the first process has executed the program")
+	e.Trace.child = child.sandbox.Spans()
 }
 
 // mountFor mounts the root filesystem, with ids as the child has them.

@@ -14,10 +14,12 @@ package sandbox
 import (
 	"errors"
 	"os"
+	"time"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"strata/internal/cgroup"
 	"strata/internal/seccomp"
 	"strata/internal/spawn"
 )
@@ -52,6 +54,8 @@ type Plan struct {
 	spec    *specs.Spec
 	options Options
 	steps   []step
+	// Prepared is when Start had done what can be done before the child goes on.
+	Prepared time.Time
 }
 
 // step is one thing done on the way to the program: shown as lines, which are
@@ -73,6 +77,9 @@ type Process struct {
 	// Terminal is the controlling side of its terminal, or nil. The caller
 	// closes it.
 	Terminal *os.File
+	// Cgroup is the sandbox's, or nil. The caller removes it when the process has
+	// ended.
+	Cgroup *cgroup.Group
 }
 
 // NewPlan makes the plan for spec. A field of spec that is not supported is an
@@ -84,6 +91,7 @@ func NewPlan(spec *specs.Spec, options Options) (*Plan, error) {
 	p := &Plan{spec: spec, options: options}
 	p.add(stdioSteps(p)...)
 	p.add(rootSteps(p)...)
+	p.add(cgroupSteps(p)...)
 	p.add(mountSteps(p)...)
 	p.add(joinSteps(spec)...)
 	p.add(deviceSteps(spec)...)
@@ -129,16 +137,21 @@ func (p *Plan) Start(child *Child, root *os.File) (_ *Process, err error) {
 	prep := &preparation{root: root, child: child}
 	defer func() { err = errors.Join(err, prep.close(), child.close()) }()
 	if err := child.asRoot(func() error { return prep.prepare(p.steps) }); err != nil {
-		return nil, errors.Join(err, child.Child.Abandon())
+		return nil, errors.Join(err, child.Child.Abandon(), child.removeCgroup())
 	}
+	if err := errors.Join(child.limit(), child.enterCgroup()); err != nil {
+		return nil, errors.Join(err, child.Child.Abandon(), child.removeCgroup())
+	}
+	p.Prepared = time.Now()
 	process, err := child.Continue(&prep.list)
 	if p.options.Init {
 		err = errors.Join(err, unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0))
 	}
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, child.removeCgroup())
 	}
-	return &Process{Process: process, Terminal: prep.giveTerminal()}, nil
+	group, err := child.giveCgroup()
+	return &Process{Process: process, Terminal: prep.giveTerminal(), Cgroup: group}, err
 }
 
 func (p *preparation) prepare(steps []step) error {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"sync/atomic"
 	"unsafe"
 
@@ -21,6 +22,8 @@ type Child struct {
 	process *Process // once the clone has been made
 	gate    int      // an eventfd: what is written to it lets the child go on
 	parent  int      // a pidfd of this process, by which the child sees it end
+	// executed is when the child was seen to share our memory no longer.
+	executed instant
 }
 
 // Begin clones a child, which makes the calls of first and then waits for Next or
@@ -66,7 +69,21 @@ func (c *Child) Process() (*Process, error) {
 		return nil, &Error{Call: fmt.Sprintf("clone with flags %#x", c.options.Namespaces), Errno: unix.Errno(-r.raw.result)}
 	}
 	c.process = &Process{Pid: r.raw.result, Pidfd: os.NewFile(uintptr(r.pidfd), "pidfd")}
+	if r.raw.nr == unix.SYS_CLONE && c.options.Cgroup != nil {
+		return c.process, c.enterCgroup()
+	}
 	return c.process, nil
+}
+
+// enterCgroup moves a child that the older clone(2) has made.
+func (c *Child) enterCgroup() error {
+	fd, err := unix.Openat(int(c.options.Cgroup.Fd()), "cgroup.procs", unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return &os.PathError{Op: "open", Path: c.options.Cgroup.Name() + "/cgroup.procs", Err: err}
+	}
+	defer unix.Close(fd)
+	_, err = unix.Write(fd, strconv.AppendInt(nil, int64(c.process.Pid), 10))
+	return os.NewSyscallError("write to cgroup.procs", err)
 }
 
 // waitingFiles are what a child waits for: to be let on, or its parent's end.
@@ -119,6 +136,7 @@ func (c *Child) Continue(rest *List) (*Process, error) {
 	c.request.add(newPart(ownFiles(), rest))
 	if err = c.letOn(); err == nil {
 		await(&c.request.alive)
+		c.executed = now()
 		err = c.request.outcome()
 	}
 	if err != nil {

@@ -11,7 +11,9 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 )
 
@@ -74,6 +76,38 @@ func TestNextParts(t *testing.T) {
 		t.Errorf("the child wrote %q", got)
 	}
 	p.Wait()
+}
+
+func TestSpans(t *testing.T) {
+	begun := time.Now()
+	c, err := Begin(new(List), Options{Namespaces: unix.CLONE_NEWUTS})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rest := new(List)
+	rest.Add(Call{Name: "getpid", Nr: unix.SYS_GETPID}, Call{Name: "skip", Nr: unix.SYS_GETPID, SkipOnPositive: 1}, Call{Name: "skipped", Nr: unix.SYS_GETPID}, shell(rest, "true"))
+	p, err := c.Continue(rest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	var sum time.Duration
+	for _, s := range c.Spans() {
+		if s.Took < 0 {
+			t.Errorf("%s took %v", s.Name, s.Took)
+		}
+		names, sum = append(names, s.Name), sum+s.Took
+	}
+	if all := time.Since(begun); sum > all {
+		t.Errorf("the spans are %v together, all took %v", sum, all)
+	}
+	want := []string{"clone", "set signals to their default", "wait for the parent", "be let on by the parent",
+		"take descriptors of its own", "getpid", "skip", "execute the program"}
+	if diff := cmp.Diff(want, names); diff != "" {
+		t.Errorf("spans (-want +got):\n%s", diff)
+	}
+	p.Wait()
+	p.Pidfd.Close()
 }
 
 func TestFirstCallFails(t *testing.T) {

@@ -17,6 +17,7 @@ type rawCall struct {
 	skipOnPositive uintptr
 	result         int
 	save, saved    uintptr // booleans
+	time           uint64  // of the processor's counter when the call returned
 }
 
 type rawRequest struct {
@@ -53,6 +54,9 @@ const (
 // part, and exits. They read r until the child has executed or ended.
 func run(r *rawRequest) unix.Errno
 
+// counter reads the processor's own clock, which costs the child no system call.
+func counter() uint64
+
 // cloneArgs is struct clone_args of clone3(2), up to the field for a cgroup.
 type cloneArgs struct {
 	flags, pidfd, childTID, parentTID, exitSignal uint64
@@ -62,6 +66,7 @@ type cloneArgs struct {
 
 type request struct {
 	raw   rawRequest
+	begun instant
 	parts []*part
 	clone cloneArgs
 	pidfd int32
@@ -89,7 +94,7 @@ func newPart(before []rawCall, l *List) *part {
 const share = unix.CLONE_VM | unix.CLONE_FILES | unix.CLONE_PIDFD | unix.CLONE_CHILD_CLEARTID
 
 func newRequest(first *List, o Options, gate, parent int) *request {
-	r := &request{pidfd: -1, alive: 1}
+	r := &request{pidfd: -1, alive: 1, begun: now()}
 	first.wait(gate, parent)
 	r.parts = []*part{newPart(defaultSignals(first), first)}
 	r.clone = cloneArgs{

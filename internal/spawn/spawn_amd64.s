@@ -25,7 +25,8 @@
 #define call_result   80
 #define call_save     88
 #define call_saved    96
-#define call_size     104
+#define call_time     104
+#define call_size     112
 
 #define SYS_rt_sigprocmask 14
 #define SYS_clone          56
@@ -42,6 +43,14 @@
 
 // CLONE_VM|CLONE_FS|CLONE_FILES|CLONE_SIGHAND|CLONE_THREAD|CLONE_SYSVSEM
 #define thread_flags 0x50f00
+
+// func counter() uint64
+TEXT ·counter(SB),NOSPLIT,$0-8
+	RDTSC
+	SHLQ $32, DX
+	ORQ  DX, AX
+	MOVQ AX, ret+0(FP)
+	RET
 
 // func run(r *rawRequest) unix.Errno
 //
@@ -147,6 +156,12 @@ next:
 	CMOVQNE R12, DI
 	SYSCALL
 	MOVQ AX, call_result(R13)
+	MOVQ AX, R9
+	RDTSC
+	SHLQ $32, DX
+	ORQ  DX, AX
+	MOVQ AX, call_time(R13)
+	MOVQ R9, AX
 	CMPQ call_save(R13), $0
 	CMOVQNE AX, R12
 	XORL CX, CX

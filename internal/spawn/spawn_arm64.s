@@ -25,7 +25,8 @@
 #define call_result   80
 #define call_save     88
 #define call_saved    96
-#define call_size     104
+#define call_time     104
+#define call_size     112
 
 #define SYS_rt_sigprocmask 135
 #define SYS_clone          220
@@ -42,6 +43,12 @@
 
 // CLONE_VM|CLONE_FS|CLONE_FILES|CLONE_SIGHAND|CLONE_THREAD|CLONE_SYSVSEM
 #define thread_flags 0x50f00
+
+// func counter() uint64
+TEXT ·counter(SB),NOSPLIT,$0-8
+	MRS  CNTVCT_EL0, R0
+	MOVD R0, ret+0(FP)
+	RET
 
 // func run(r *rawRequest) unix.Errno
 //
@@ -145,6 +152,8 @@ next:
 	CSEL NE, R19, R0, R0
 	SVC
 	MOVD R0, call_result(R20)
+	MRS  CNTVCT_EL0, R22
+	MOVD R22, call_time(R20)
 	MOVD call_save(R20), R22
 	CMP  $0, R22
 	CSEL NE, R0, R19, R19

@@ -73,8 +73,9 @@ func TestOffsets(t *testing.T) {
 		"part.next":       {unsafe.Offsetof(part.next), 16},
 		"call.tolerate":   {unsafe.Offsetof(c.tolerate), 56},
 		"call.result":     {unsafe.Offsetof(c.result), 80},
+		"call.time":       {unsafe.Offsetof(c.time), 104},
 		"call.save":       {unsafe.Offsetof(c.save), 88},
-		"call":            {unsafe.Sizeof(c), 104},
+		"call":            {unsafe.Sizeof(c), 112},
 		"running":         {uintptr(running & (1<<63 - 1)), uintptr(-4294967295 & (1<<63 - 1))},
 	} {
 		if pair[0] != pair[1] {
