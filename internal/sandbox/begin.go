@@ -9,6 +9,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"strata/internal/cgroup"
 	"strata/internal/spawn"
 )
 
@@ -20,6 +21,7 @@ type Child struct {
 	own  []ownMount
 	// userns is its user namespace, or nil.
 	userns *os.File
+	group  *cgroup.Group // or nil
 }
 
 // An ownMount is a filesystem that shows the namespaces of the process that
@@ -40,9 +42,12 @@ func Begin(spec *specs.Spec) (*Child, error) {
 	if err := c.reserve(); err != nil {
 		return nil, errors.Join(err, c.close())
 	}
+	if err := c.makeCgroup(); err != nil {
+		return nil, errors.Join(err, c.close())
+	}
 	var first spawn.List
 	first.Add(dieWithParent())
-	flags := cloneFlags(spec)
+	flags := c.cloneFlags()
 	if hasNamespace(spec, specs.UserNamespace) {
 		// The user namespace is there at once, so that its maps can be written and
 		// the root filesystem be mounted with them while the others are made.
@@ -53,7 +58,7 @@ func Begin(spec *specs.Spec) (*Child, error) {
 		c.prepareHost(&first)
 	}
 	if err := c.begin(&first, flags); err != nil {
-		return nil, errors.Join(err, c.close())
+		return nil, errors.Join(err, c.removeCgroup(), c.close())
 	}
 	return c, nil
 }
@@ -138,7 +143,9 @@ func (c *Child) ownMount(path string) *os.File {
 }
 
 // Abandon ends the child instead.
-func (c *Child) Abandon() error { return errors.Join(c.Child.Abandon(), c.close()) }
+func (c *Child) Abandon() error {
+	return errors.Join(c.Child.Abandon(), c.removeCgroup(), c.close())
+}
 
 // close closes what was reserved for the child.
 func (c *Child) close() error {

@@ -63,8 +63,6 @@ func checkLinux(l *specs.Linux) error {
 		set   bool
 		field string
 	}{
-		{l.Resources != nil, "linux.resources"},
-		{l.CgroupsPath != "", "linux.cgroupsPath"},
 		{l.MountLabel != "", "linux.mountLabel"},
 		{l.IntelRdt != nil, "linux.intelRdt"},
 		{len(l.NetDevices) > 0, "linux.netDevices"},
@@ -76,6 +74,9 @@ func checkLinux(l *specs.Linux) error {
 		}
 	}
 	if err := checkMappings(l); err != nil {
+		return err
+	}
+	if err := checkCgroup(l); err != nil {
 		return err
 	}
 	for _, masked := range append(slices.Clone(l.MaskedPaths), l.ReadonlyPaths...) {

@@ -130,7 +130,7 @@ func (p *Plan) Enter(r *Running) (_ *Process, err error) {
 	if err := prep.hide(); err != nil {
 		return nil, err
 	}
-	child, err := r.begin()
+	child, err := r.begin(p.spec)
 	if err != nil {
 		return nil, err
 	}
@@ -157,15 +157,22 @@ func (p *preparation) hide() error {
 	return nil
 }
 
-// begin clones the child in the sandbox's pid namespace.
-func (r *Running) begin() (*spawn.Child, error) {
+// begin clones the child in the sandbox's pid namespace, and in the cgroup of s.
+func (r *Running) begin(s *specs.Spec) (*spawn.Child, error) {
+	group, err := entryGroup(s)
+	if err != nil {
+		return nil, err
+	}
+	if group != nil {
+		defer group.Close()
+	}
 	var o spawn.Options
 	if r.other&unix.CLONE_NEWPID != 0 {
 		o.PidNamespace = r.pidfd // a pidfd stands for the namespaces of its process (setns(2))
 	}
 	var first spawn.List
 	first.Add(dieWithParent())
-	return spawn.Begin(&first, o)
+	return beginIn(group, &first, o)
 }
 
 // orphan adds a clone that becomes the program, while the child ends and leaves

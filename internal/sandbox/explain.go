@@ -22,8 +22,16 @@ func (p *Plan) Explain(w io.Writer) error {
 			}
 		}
 	}
-	_, err := io.WriteString(w, "SANDBOX\n")
-	return err
+	if _, err := io.WriteString(w, "SANDBOX\n"); err != nil {
+		return err
+	}
+	_, _, remove := shellCgroup(p.spec)
+	for _, l := range remove {
+		if err := l.write(w); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (l Line) write(w io.Writer) error {

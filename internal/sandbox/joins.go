@@ -75,7 +75,7 @@ func (c *Child) begin(first *spawn.List, flags uintptr) error {
 			return os.NewSyscallError("prctl PR_SET_DUMPABLE", err)
 		}
 	}
-	if c.Child, err = spawn.Begin(first, spawn.Options{Namespaces: flags, PidNamespace: pid}); err != nil || pid == nil {
+	if c.Child, err = spawn.Begin(first, spawn.Options{Namespaces: flags, PidNamespace: pid, Cgroup: c.cgroupFile()}); err != nil || pid == nil {
 		return err
 	}
 	if _, err := c.Process(); err != nil { // the namespace stays open until the clone is made

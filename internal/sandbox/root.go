@@ -3,6 +3,8 @@
 package sandbox
 
 import (
+	"slices"
+
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
@@ -12,10 +14,11 @@ import (
 // rootSteps show the beginning and attach the root filesystem.
 func rootSteps(p *Plan) []step {
 	begin := step{lines: func() []Line {
-		return append([]Line{{
+		create, enter, _ := shellCgroup(p.spec)
+		return slices.Concat(create, []Line{{
 			nsenter(p.spec) + "unshare --fork --kill-child --propagation private" + unshareOptions(p.spec) + " sh -e /dev/fd/3 3<<'SANDBOX'",
 			"new namespaces; what is mounted in them, the host never sees",
-		}}, shellHost(p.spec)...)
+		}}, enter, shellHost(p.spec))
 	}}
 	attach := step{
 		lines: func() []Line { return append(p.options.RootShell, Line{`cd "$root"`, "the root to be"}) },

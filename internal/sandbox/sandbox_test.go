@@ -112,6 +112,9 @@ func run(t *testing.T, dir string, spec *specs.Spec, change func(*Options)) (str
 		t.Fatal(err)
 	}
 	status, err := p.Wait()
+	if p.Cgroup != nil {
+		err = errors.Join(err, p.Cgroup.Remove())
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
