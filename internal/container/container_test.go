@@ -293,6 +293,7 @@ func TestRubbish(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer held.Close()
+	longAgo(t, cs, held.Record.ID)
 	unfinished, damaged := NewID(), NewID()
 	for _, id := range []string{unfinished, damaged} {
 		if err := os.MkdirAll(filepath.Join(dir, "containers", id, "upper"), 0o700); err != nil {
@@ -303,8 +304,8 @@ func TestRubbish(t *testing.T) {
 		t.Fatal(err)
 	}
 	os.Symlink("../containers/"+NewID(), filepath.Join(dir, "names", "stale"))
-	if entries, err := cs.List(); err == nil || len(entries) != 1 || entries[0].Record.ID != kept.ID {
-		t.Errorf("list: %v, %v; want the kept one and an error for the damaged", entries, err)
+	if entries, err := cs.List(); err == nil || len(entries) != 2 || entries[0].Record.ID != held.Record.ID || entries[1].Record.ID != kept.ID {
+		t.Errorf("list: %v, %v; want the kept one, the one that is held, and an error for the damaged", entries, err)
 	}
 	var taken []string
 	n, err := cs.Rubbish(func(path string) error {

@@ -82,8 +82,9 @@ type Entry struct {
 
 // List returns all containers, newest first, without taking a lock. Rubbish is
 // left out: directories without a record, and containers to be removed
-// automatically whose process is gone. A record that cannot be read is an
-// error that does not hide the others.
+// automatically whose process is gone. A record that cannot be read is a
+// *RecordError, joined with others, that does not hide the rest; of a container
+// that runs and has none there is what is known.
 func (c *Containers) List() ([]Entry, error) {
 	ids, err := c.ids()
 	if err != nil {
@@ -93,7 +94,11 @@ func (c *Containers) List() ([]Entry, error) {
 	var errs []error
 	for _, id := range ids {
 		e, ok, err := c.entry(id)
-		if err != nil {
+		if errors.Is(err, errNoRecord) {
+			e, err = c.unrecorded(id)
+			ok = err == nil
+		}
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
 			errs = append(errs, err)
 		} else if ok {
 			entries = append(entries, e)
@@ -103,7 +108,7 @@ func (c *Containers) List() ([]Entry, error) {
 	return entries, errors.Join(errs...)
 }
 
-// Entry returns one container as List does.
+// Entry returns one container as List does, if it has a record.
 func (c *Containers) Entry(name string) (Entry, error) {
 	id, err := c.Find(name)
 	if err != nil {
@@ -138,20 +143,29 @@ func (c *Containers) entry(id string) (e Entry, ok bool, err error) {
 }
 
 // patience bounds the wait for a record that somebody who has the lock is about
-// to write.
+// to write, from when the container was made.
 const patience = 2 * time.Second
 
 // noted is record for a container that may have just begun to run: Create
 // leaves the record of one that is removed at its end for Publish, a moment
 // later.
 func (c *Containers) noted(id string) (Record, error) {
-	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
-		r, err := c.record(id)
-		if !errors.Is(err, os.ErrNotExist) || time.Now().After(deadline) {
+	r, err := c.record(id)
+	if !errors.Is(err, os.ErrNotExist) {
+		return r, err
+	}
+	deadline, err := c.expected(id)
+	if err != nil {
+		return r, err
+	}
+	for ; ; time.Sleep(time.Millisecond) {
+		late := time.Now().After(deadline)
+		held, heldErr := c.held(id)
+		if r, err = c.record(id); !errors.Is(err, os.ErrNotExist) || heldErr != nil || !held {
 			return r, err
 		}
-		if held, heldErr := c.held(id); heldErr != nil || !held {
-			return r, err
+		if late {
+			return r, &RecordError{ID: id, Err: errNoRecord}
 		}
 	}
 }
@@ -181,6 +195,9 @@ func (c *Containers) state(id string, held bool) (State, error) {
 	}
 	defer dir.Close()
 	s, err := readState(dir, id)
+	if err != nil && !held { // it is not put on disk, and a power failure may cut it
+		return State{Status: Exited, ExitCode: unknownExit}, nil
+	}
 	if err == nil && s.Status == Running && (!held || s.BootID != linux.BootID()) {
 		s = State{Status: Exited, ExitCode: unknownExit, Started: s.Started}
 	}

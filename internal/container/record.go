@@ -4,7 +4,9 @@ package container
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -79,23 +81,32 @@ func (c *Containers) record(id string) (r Record, err error) {
 	}
 	defer dir.Close()
 	data, err := durable.ReadFile(dir, recordFile, maxRecord)
-	if err != nil {
-		return r, fmt.Errorf("container %s: read its record: %w", short(id), err)
+	if errors.Is(err, os.ErrNotExist) {
+		return r, err
 	}
-	return parseRecord(data, id)
+	if err == nil {
+		r, err = parseRecord(data, id)
+	}
+	if err != nil {
+		return Record{}, &RecordError{ID: id, Err: fmt.Errorf("read its record: %w", err)}
+	}
+	return r, nil
 }
 
 // parseRecord refuses what another version wrote and what is another
 // container's.
 func parseRecord(data []byte, id string) (r Record, err error) {
 	if err := json.Unmarshal(data, &r); err != nil {
-		return Record{}, fmt.Errorf("container %s: read its record: %w", short(id), err)
+		return Record{}, err
+	}
+	if r.Version > formatVersion {
+		return Record{}, fmt.Errorf("version %d is newer than this strata, which reads %d", r.Version, formatVersion)
 	}
 	if r.Version != formatVersion {
-		return Record{}, fmt.Errorf("container %s: its record has version %d, this strata reads %d", short(id), r.Version, formatVersion)
+		return Record{}, fmt.Errorf("version %d is none", r.Version)
 	}
 	if r.ID != id {
-		return Record{}, fmt.Errorf("container %s: its record names container %q", short(id), short(r.ID))
+		return Record{}, fmt.Errorf("it names container %q", short(r.ID))
 	}
 	return r, nil
 }

