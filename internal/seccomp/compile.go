@@ -230,8 +230,8 @@ func (c *compiler) assemble(machine []convention) {
 		if !slices.ContainsFunc(convention.spaces, c.allows) {
 			continue
 		}
-		tree := c.search(ranges[i])
-		if len(ranges[i]) > 1 {
+		tree := c.search(groups(ranges[i]))
+		if int(tree) == len(c.code)-1 { // and not a verdict that is one for all numbers
 			tree = c.load(offsetNumber)
 		}
 		next = c.jump(unix.BPF_JEQ, convention.audit, tree, next)
@@ -240,14 +240,3 @@ func (c *compiler) assemble(machine []convention) {
 }
 
 func (c *compiler) allows(s space) bool { return slices.Contains(c.allowed, s.arch) }
-
-// search emits the way to the range that the number in the accumulator is in.
-func (c *compiler) search(r []numbers) label {
-	if len(r) == 1 {
-		return r[0].at
-	}
-	half := len(r) / 2
-	above := c.search(r[half:])
-	below := c.search(r[:half])
-	return c.jump(unix.BPF_JGE, r[half].first, above, below)
-}
