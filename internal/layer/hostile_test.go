@@ -152,7 +152,19 @@ var devices = []hostile{
 		want: tree.New(tree.Char("c", 1, 3), tree.Block("b", 8, 1<<20-1), tree.Fifo("p"))},
 	{name: "unprivileged", opts: layer.ApplyOptions{Unprivileged: true}, entries: []entry{device("c", tar.TypeChar, 1, 3)}, err: "entry c: device 1:3: devices need root"},
 	{name: "unprivileged pipe and owner", opts: layer.ApplyOptions{Unprivileged: true}, entries: []entry{device("p", tar.TypeFifo, 0, 0).with(owner(5, 5))}, want: tree.New(tree.Fifo("p"))},
+	{name: "left out", opts: inUserNamespace, entries: []entry{device("d/c", tar.TypeChar, 1, 3), device("b", tar.TypeBlock, 8, 0), device("p", tar.TypeFifo, 0, 0)},
+		want: tree.New(tree.Whiteout("d/c"), tree.Whiteout("b"), tree.Fifo("p"))},
+	{name: "left out with its links", opts: inUserNamespace, entries: []entry{device("a", tar.TypeBlock, 8, 0), hardLink("b", "a"), hardLink("c", "b")},
+		want: tree.New(tree.Whiteout("a"), tree.Whiteout("b"), tree.Whiteout("c"))},
+	{name: "left out over a directory", opts: inUserNamespace, entries: []entry{file("a/b", "x"), device("a", tar.TypeBlock, 8, 0)}, want: tree.New(tree.Whiteout("a"))},
+	{name: "left out and replaced", opts: inUserNamespace, entries: []entry{device("a", tar.TypeBlock, 8, 0), file("a", "x"), hardLink("b", "a")},
+		want: tree.New(tree.File("a", "x"), tree.HardLink("b", "a"))},
+	{name: "left out and replaced by a directory", opts: inUserNamespace, entries: []entry{device("a", tar.TypeBlock, 8, 0), file("a/b", "x")},
+		want: tree.New(tree.Dir("a", tree.Opaque), tree.File("a/b", "x"))},
+	{name: "left out and out of range", opts: inUserNamespace, entries: []entry{device("a", tar.TypeChar, 0, 0)}, err: "entry a: character device 0:0 is a whiteout in overlay form and cannot stand in an archive"},
 }
+
+var inUserNamespace = layer.ApplyOptions{UserNamespace: true}
 
 var whiteouts = []hostile{
 	{name: "alone", entries: []entry{file("d/.wh.a", "")}, want: tree.New(tree.Whiteout("d/a"))},

@@ -23,9 +23,6 @@ func newNamespace(warn bool) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if ids.missing != "" && warn {
-		fmt.Fprintf(os.Stderr, "strata: %s: every file will belong to you and only user 0 exists inside\n", ids.missing)
-	}
 	var first spawn.List
 	first.Add(spawn.Call{Name: "die with the parent", Nr: unix.SYS_PRCTL, Args: [6]uintptr{unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL)}})
 	// The uts namespace is only tried: where the namespace comes without its
@@ -35,8 +32,14 @@ func newNamespace(warn bool) (*os.File, error) {
 		return nil, err
 	}
 	ns, err := ids.apply(child)
-	if err := errors.Join(err, child.Abandon()); err != nil {
+	if abandoned := child.Abandon(); err == nil { // or it says the same again
+		err = abandoned
+	}
+	if err != nil {
 		return nil, err
+	}
+	if ids.missing != "" && warn {
+		fmt.Fprintf(os.Stderr, "strata: %s: every file will belong to you and only user 0 exists inside\n", ids.missing)
 	}
 	return ns, nil
 }

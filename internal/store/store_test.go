@@ -58,7 +58,15 @@ func archive(t testing.TB, entries ...entry) []byte {
 func options() store.Options {
 	ids, _ := os.ReadFile("/proc/self/uid_map")
 	ordinary := os.Geteuid() != 0 || !strings.Contains(string(ids), "4294967295") // user_namespaces(7)
-	return store.Options{Unprivileged: ordinary, Marks: overlay.Marks{UserXattr: ordinary}}
+	return store.Options{Unprivileged: ordinary, UserNamespace: ordinary, Marks: overlay.Marks{UserXattr: ordinary}}
+}
+
+// otherMarks is the format of a store whose marks options cannot read.
+func otherMarks() []byte {
+	if options().Marks.UserXattr {
+		return []byte(`{"format":1}`)
+	}
+	return []byte(`{"format":1,"marks":"user"}`)
 }
 
 func openStore(t testing.TB, path string) *store.Store {
@@ -168,6 +176,8 @@ func TestOpenRefuses(t *testing.T) {
 		"empty format":   {func(p string) error { return os.WriteFile(p+"/format.json", nil, 0o600) }, "read format.json: unexpected end"},
 		"mode":           {func(p string) error { return os.Chmod(p, 0o711) }, "its mode is 0711 and not 0700"},
 		"group":          {func(p string) error { return os.Chmod(p, 0o750) }, "CVE-2021-41091"},
+		"marks":          {func(p string) error { return os.WriteFile(p+"/format.json", otherMarks(), 0o600) }, "name another store with --root"},
+		"unknown marks":  {func(p string) error { return os.WriteFile(p+"/format.json", []byte(`{"format":1,"marks":"x"}`), 0o600) }, `read format.json: marks "x" are unknown`},
 		"owner":          {func(p string) error { return os.Chown(p, 1, 0) }, "it belongs to user 1 and not to user 0"},
 		"other contents": {func(p string) error { return errors.Join(os.Remove(p+"/format.json"), os.Mkdir(p+"/home", 0o700)) }, `it is no store and not empty: it holds "home"`},
 		"a file":         {func(p string) error { return errors.Join(os.RemoveAll(p), os.WriteFile(p, nil, 0o600)) }, "not a directory"},
