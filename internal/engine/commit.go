@@ -132,11 +132,7 @@ func (e *Engine) normalise(r *container.Record, upperPath string) error {
 	if err != nil {
 		return err
 	}
-	lock, err := durable.Exclusive(upper) // a tree that somebody reads is not changed
-	if err != nil {
-		return errors.Join(err, upper.Close())
-	}
-	defer lock.Close()
+	defer upper.Close()
 	_, err = overlay.Normalise(upper, lower, e.marks)
 	return err
 }

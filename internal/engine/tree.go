@@ -67,7 +67,7 @@ func (e *Engine) tryTree(name string) (*tree, error) {
 }
 
 // hold shares the lock of each directory. Then store.Reap deletes none of them,
-// if what refers to them is there afterwards, and normalise changes nothing.
+// if what refers to them is there afterwards.
 func (t *tree) hold() error {
 	held := []*os.File{t.upper}
 	if t.record.Rootfs == "" {
