@@ -66,6 +66,9 @@ var may = map[string][]string{
 	"bench":       {},
 	"bench/empty": {},
 	"bench/hello": {},
+
+	// runs the tests in a virtual machine
+	"vm": {},
 }
 
 // testOnly may be imported by tests alone.

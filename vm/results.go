@@ -26,16 +26,22 @@ type results struct {
 	each      bool              // report each test
 	maySkip   map[string]string // by package and test
 	rest      []byte            // of a line that is not complete
-	output    map[string][]string
-	passed    int // tests of this package
-	skipped   []string
-	wrong     []string // its tests that failed, or were skipped and should not be
+	running   map[string]*packageResults
 	failed    []string // packages
 	completed []string // packages
+	stray     []string // lines that are no events
+}
+
+// packageResults are those of a package that is not through.
+type packageResults struct {
+	output  map[string][]string // by test
+	passed  int
+	skipped []string
+	wrong   []string // tests that failed, or were skipped and should not be
 }
 
 func newResults(report io.Writer, each bool, maySkip map[string]string) *results {
-	return &results{report: report, each: each, maySkip: maySkip, output: map[string][]string{}}
+	return &results{report: report, each: each, maySkip: maySkip, running: map[string]*packageResults{}}
 }
 
 // Write takes events, cut anywhere.
@@ -49,67 +55,72 @@ func (r *results) Write(p []byte) (int, error) {
 		r.rest = rest
 		var e event
 		if err := json.Unmarshal(line, &e); err != nil {
-			return 0, fmt.Errorf("read a result: %w: %q", err, line)
+			r.stray = append(r.stray, string(line)) // and read on, or the tests would wait for ever
+			continue
 		}
 		r.take(e)
 	}
 }
 
 func (r *results) take(e event) {
+	p := r.running[e.Package]
+	if p == nil {
+		p = &packageResults{output: map[string][]string{}}
+		r.running[e.Package] = p
+	}
 	switch e.Action {
 	case "output":
-		r.output[e.Test] = append(r.output[e.Test], e.Output)
+		p.output[e.Test] = append(p.output[e.Test], e.Output)
 	case "pass", "fail", "skip":
 		if e.Test == "" {
-			r.endPackage(e)
+			r.endPackage(p, e)
 			return
 		}
-		r.endTest(e)
-		delete(r.output, e.Test)
+		r.endTest(p, e)
+		delete(p.output, e.Test)
 	}
 }
 
-func (r *results) endTest(e event) {
+func (r *results) endTest(p *packageResults, e event) {
 	if r.each {
-		fmt.Fprintf(r.report, "    %-4s %s (%.1fs)\n", e.Action, e.Test, e.Elapsed)
+		fmt.Fprintf(r.report, "    %s %s %s (%.1fs)\n", e.Action, e.Package, e.Test, e.Elapsed)
 	}
 	switch name := e.Package + " " + e.Test; {
 	case e.Action == "pass":
-		r.passed++
+		p.passed++
 	case e.Action == "fail":
-		r.wrong = append(r.wrong, e.Test)
-		r.print("--- FAIL: "+e.Test, r.output[e.Test])
+		p.wrong = append(p.wrong, e.Test)
+		r.print("--- FAIL: "+name, p.output[e.Test])
 	case r.maySkip[name] != "":
-		r.skipped = append(r.skipped, e.Test+": "+r.maySkip[name])
+		p.skipped = append(p.skipped, e.Test+": "+r.maySkip[name])
 	default:
-		r.wrong = append(r.wrong, e.Test)
-		r.print("--- skipped, and it should not be: "+e.Test, r.output[e.Test])
+		p.wrong = append(p.wrong, e.Test)
+		r.print("--- skipped, and it should not be: "+name, p.output[e.Test])
 	}
 }
 
 func (r *results) print(title string, lines []string) {
 	fmt.Fprintln(r.report, title)
 	for _, line := range lines {
-		if !strings.HasPrefix(line, "=== ") {
+		if !strings.HasPrefix(line, "=== ") && !strings.HasPrefix(strings.TrimSpace(line), "--- ") {
 			io.WriteString(r.report, "    "+strings.TrimRight(line, "\r\n")+"\n")
 		}
 	}
 }
 
-func (r *results) endPackage(e event) {
+func (r *results) endPackage(p *packageResults, e event) {
+	delete(r.running, e.Package)
 	r.completed = append(r.completed, e.Package)
 	verdict := "ok  "
-	if e.Action == "fail" || len(r.wrong) > 0 {
+	if e.Action == "fail" || len(p.wrong) > 0 {
 		verdict = "FAIL"
 		r.failed = append(r.failed, e.Package)
-		r.print(fmt.Sprintf("%d tests of %s", len(r.wrong), e.Package), r.output[""])
+		r.print("of "+e.Package, p.output[""])
 	}
-	fmt.Fprintf(r.report, "%s\t%s\t%.1fs\t%d passed\n", verdict, e.Package, e.Elapsed, r.passed)
-	for _, s := range r.skipped {
+	fmt.Fprintf(r.report, "%s\t%s\t%.1fs\t%d passed\n", verdict, e.Package, e.Elapsed, p.passed)
+	for _, s := range p.skipped {
 		fmt.Fprintln(r.report, "    skipped "+s)
 	}
-	clear(r.output)
-	r.passed, r.skipped, r.wrong = 0, nil, nil
 }
 
 // missing are the packages that were not heard of to their end.
@@ -124,7 +135,9 @@ func (r *results) missing(suites []suite) (names []string) {
 
 // unfinished is what the tests that did not end have written.
 func (r *results) unfinished() {
-	for test, lines := range r.output {
-		r.print("--- did not end: "+test, lines)
+	for name, p := range r.running {
+		for test, lines := range p.output {
+			r.print("--- did not end: "+name+" "+test, lines)
+		}
 	}
 }

@@ -4,12 +4,17 @@ package main
 
 import (
 	_ "embed"
+	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // What the tests call, and /init. busybox stands in for the rest, and for what
@@ -17,7 +22,7 @@ import (
 const programs = `
 	bash busybox cat chgrp chmod chown cmp cp cut date dd df diff dirname du env find getent getfattr gzip grep head id
 	install ln ls mkdir mkfifo mknod mktemp mv od readlink rm rmdir sed seq sh sha256sum sleep sort stat stty
-	sync tail tar tee touch tr true truncate tty uname wc which xz zstd
+	sync tail tar tee touch tr true truncate tty uname wc which xargs xz zstd nproc
 	findmnt ip ldd losetup lsns mount nsenter prlimit runuser script setpriv umount unshare
 	getcap setcap setfattr getsubids newgidmap newuidmap useradd userdel usermod groupadd
 	mkfs.ext4
@@ -48,6 +53,7 @@ func writeRoot(w io.Writer, k kernel, b built, suites []suite) error {
 	for name := range strings.FieldsSeq(programs) {
 		a.program(name)
 	}
+	a.applets()
 	for _, name := range settings {
 		a.tree(name[1:], name)
 	}
@@ -69,11 +75,14 @@ func skeleton(a *archive) {
 		a.dir("usr/" + dir)
 		a.link(dir, "usr/"+dir)
 	}
-	for _, dir := range []string{"dev", "etc", "home", "mnt", "proc", "root", "run", "srv", "sys", "tmp", "var/tmp"} {
+	for _, dir := range []string{"dev", "etc", "home", "mnt", "proc", "root", "run", "srv", "sys", "var"} {
 		a.dir(dir)
 	}
 	a.link("var/run", "/run")
 	a.device("dev/console", 5, 1)
+	for _, dir := range []string{"tmp", "var/tmp"} {
+		a.entry(dir, unix.S_IFDIR|unix.S_ISVTX|0o777, 0, 0, nothing)
+	}
 	a.text("init", 0o755, initScript)
 	a.text("etc/hostname", 0o644, "vm\n")
 	a.text("etc/hosts", 0o644, "127.0.0.1 localhost vm\n")
@@ -93,6 +102,21 @@ func (a *archive) program(name string) {
 		return
 	}
 	a.library(found)
+}
+
+// applets lets busybox be what no program is there for.
+func (a *archive) applets() {
+	list, err := exec.Command("busybox", "--list-full").Output()
+	if err != nil {
+		a.err = errors.Join(a.err, fmt.Errorf("busybox --list-full: %w", err))
+		return
+	}
+	for name := range strings.FieldsSeq(string(list)) {
+		_, err := exec.LookPath(path.Base(name))
+		if err != nil || !slices.Contains(strings.Fields(programs), path.Base(name)) {
+			a.link(merged(name), "/usr/bin/busybox")
+		}
+	}
 }
 
 // library adds a file and what ldd(1) says it is linked to.

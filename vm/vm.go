@@ -83,7 +83,7 @@ func (o options) suites() (chosen []suite, err error) {
 			continue
 		}
 		if o.run != "" {
-			s.arguments = append(s.arguments, "-test.run="+o.run)
+			s.arguments = append(s.arguments, "-test.run="+o.run, "-test.skip=")
 		}
 		chosen = append(chosen, s)
 	}
@@ -124,6 +124,9 @@ func verdict(r *results, suites []suite, console string) error {
 	if missing := r.missing(suites); len(missing) > 0 {
 		r.unfinished()
 		errs = append(errs, fmt.Errorf("not run to the end: %s; the console ends with:\n%s", strings.Join(missing, ", "), tail(console, 20)))
+	}
+	for _, line := range r.stray {
+		errs = append(errs, fmt.Errorf("not a result: %q", line))
 	}
 	for _, line := range troubles(console) {
 		errs = append(errs, fmt.Errorf("the kernel says: %s", line))
