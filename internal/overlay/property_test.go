@@ -20,8 +20,8 @@ import (
 	"strata/internal/tree"
 )
 
-// scratch is a filesystem in memory, so that a thousand
-// stacks can be made and forgotten.
+// scratch is a filesystem in memory where that has the attributes, so that a
+// thousand stacks can be made and forgotten.
 func scratch(t *testing.T) string {
 	t.Helper()
 	needMount(t)
@@ -34,6 +34,9 @@ func scratch(t *testing.T) string {
 			t.Error(err)
 		}
 	})
+	if err := unix.Setxattr(dir, "user.probe", nil, 0); errors.Is(err, unix.ENOTSUP) { // before Linux 6.6
+		return t.TempDir()
+	}
 	return dir
 }
 

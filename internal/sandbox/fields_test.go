@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -51,7 +52,7 @@ func TestFields(t *testing.T) {
 		{"linux.sysctl domainname", "cat /proc/sys/kernel/domainname", "of.sysctl", func(s *specs.Spec) {
 			s.Linux.Sysctl = map[string]string{"kernel.domainname": "of.sysctl"}
 		}},
-		{"linux.personality", "uname -m", map[string]string{"amd64": "i686", "arm64": "armv8l"}[arch()], func(s *specs.Spec) {
+		{"linux.personality", "uname -m", map[string]string{"amd64": "i686", "arm64": "armv8l"}[runtime.GOARCH], func(s *specs.Spec) {
 			s.Linux.Personality = &specs.LinuxPersonality{Domain: specs.PerLinux32}
 		}},
 		{"linux.rootfsPropagation", "grep '^[^/]*/[^ ]* / ' /proc/self/mountinfo | grep -o 'shared\\|unbindable'", "shared", func(s *specs.Spec) { s.Linux.RootfsPropagation = "shared" }},
@@ -77,11 +78,6 @@ func TestFields(t *testing.T) {
 			}
 		})
 	}
-}
-
-func arch() string {
-	out, _ := exec.Command("go", "env", "GOARCH").Output()
-	return strings.TrimSpace(string(out))
 }
 
 // The kernel sets the adjustment of whoever shares a memory; ours is as before.
