@@ -49,7 +49,7 @@ func open(mounts []specs.Mount, dest, from, to string) {
 
 // isolateProcess adds what was asked for that the beginning of a child does not
 // need.
-func (e *Engine) isolateProcess(spec *specs.Spec, r *container.Record) (err error) {
+func (e *Engine) isolateProcess(spec *specs.Spec, r *container.Record) error {
 	i := &r.Host.Isolation
 	set, err := capabilities(r)
 	if err != nil {
@@ -69,11 +69,19 @@ func (e *Engine) isolateProcess(spec *specs.Spec, r *container.Record) (err erro
 	if i.OomScoreAdj != 0 {
 		spec.Process.OOMScoreAdj = &i.OomScoreAdj
 	}
-	spec.Linux.Sysctl = i.Sysctls
-	if spec.Linux.Devices, err = hostDevices(i); err != nil {
-		return err
-	}
 	return nil
+}
+
+// firstSpec is spec for the first process of a container, which brings along what
+// those that enter later find there.
+func (e *Engine) firstSpec(r *container.Record, u user) (*specs.Spec, error) {
+	spec, err := e.spec(r, u)
+	if err != nil {
+		return nil, err
+	}
+	spec.Linux.Sysctl = r.Host.Sysctls
+	spec.Linux.Devices, err = hostDevices(&r.Host.Isolation)
+	return spec, err
 }
 
 func unlimited(n int64) uint64 {
@@ -84,7 +92,8 @@ func unlimited(n int64) uint64 {
 }
 
 // isolatedNamespaces are those of a container: its own, another container's, or
-// none, which is the host's.
+// none, which is the host's. For a process that enters it when it runs, all that
+// are not the host's are its own.
 func isolatedNamespaces(r *container.Record) []specs.LinuxNamespace {
 	i := &r.Host.Isolation
 	all := []struct {
@@ -99,7 +108,7 @@ func isolatedNamespaces(r *container.Record) []specs.LinuxNamespace {
 	for _, ns := range all {
 		switch id := container.Joined(ns.mode); {
 		case ns.mode == "host":
-		case id != "":
+		case id != "" && r.Joined != nil:
 			spaces = append(spaces, specs.LinuxNamespace{Type: ns.kind, Path: r.Joined[id] + "/" + ns.file})
 		default:
 			spaces = append(spaces, specs.LinuxNamespace{Type: ns.kind})

@@ -184,7 +184,7 @@ func (e *Engine) plan(r *container.Record, root *os.File, ids *idRange, streams 
 	if err := e.ids.check(u); err != nil {
 		return nil, err
 	}
-	spec, err := e.spec(r, u)
+	spec, err := e.firstSpec(r, u)
 	if err != nil {
 		return nil, err
 	}
@@ -275,7 +275,7 @@ func (e *Engine) Explain(o CreateOptions, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	spec, err := e.spec(&r, u)
+	spec, err := e.firstSpec(&r, u)
 	if err != nil {
 		return err
 	}

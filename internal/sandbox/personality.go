@@ -39,7 +39,6 @@ func processSteps(s *specs.Spec) []step {
 	var steps []step
 	if p := s.Linux.Personality; p != nil {
 		steps = append(steps, step{
-			lines: line("exec setarch "+map[bool]string{true: "linux32", false: "linux64"}[p.Domain == specs.PerLinux32]+" sh -e /dev/fd/3", "what machine uname(2) names"),
 			prepare: func(prep *preparation) error {
 				prep.call("set personality "+string(p.Domain), unix.SYS_PERSONALITY, personalities[p.Domain])
 				return nil
@@ -56,6 +55,18 @@ func processSteps(s *specs.Spec) []step {
 		})
 	}
 	return steps
+}
+
+// setarch is what gives the shell of Explain, and with it the program, its
+// personality.
+func setarch(s *specs.Spec) string {
+	switch p := s.Linux.Personality; {
+	case p == nil:
+		return ""
+	case p.Domain == specs.PerLinux32:
+		return " setarch linux32"
+	}
+	return " setarch linux64"
 }
 
 // propagationSteps come when the root is what "." names.

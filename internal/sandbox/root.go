@@ -16,7 +16,7 @@ func rootSteps(p *Plan) []step {
 	begin := step{lines: func() []Line {
 		create, enter, _ := shellCgroup(p.spec)
 		return slices.Concat(create, []Line{{
-			nsenter(p.spec) + "unshare --fork --kill-child --propagation private" + unshareOptions(p.spec) + " sh -e /dev/fd/3 3<<'SANDBOX'",
+			nsenter(p.spec) + "unshare --fork --kill-child --propagation private" + unshareOptions(p.spec) + setarch(p.spec) + " sh -e /dev/fd/3 3<<'SANDBOX'",
 			"new namespaces; what is mounted in them, the host never sees",
 		}}, enter, shellHost(p.spec))
 	}}
