@@ -298,7 +298,6 @@ func TestProgramErrors(t *testing.T) {
 
 func TestUnsupportedFieldsAreNamed(t *testing.T) {
 	for want, change := range map[string]func(*specs.Spec){
-		"linux.seccomp":   func(s *specs.Spec) { s.Linux.Seccomp = &specs.LinuxSeccomp{} },
 		"linux.resources": func(s *specs.Spec) { s.Linux.Resources = &specs.LinuxResources{} },
 		"hooks":           func(s *specs.Spec) { s.Hooks = &specs.Hooks{} },
 		"linux.namespaces user": func(s *specs.Spec) {
