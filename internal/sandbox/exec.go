@@ -3,57 +3,13 @@
 package sandbox
 
 import (
-	"os"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
-	"strata/internal/linux"
 	"strata/internal/spawn"
 )
-
-// stdioSteps put the three streams in their place. The terminal's come with
-// the terminal, in session.
-func stdioSteps(p *Plan) []step {
-	if p.spec.Process.Terminal {
-		return nil
-	}
-	streams := []*os.File{p.options.Stdin, p.options.Stdout, p.options.Stderr}
-	return []step{{prepare: func(prep *preparation) error {
-		for i, f := range streams {
-			if err := prep.stream(i, f); err != nil {
-				return err
-			}
-		}
-		return nil
-	}}}
-}
-
-// stream makes f descriptor number of the child. Descriptors below 3 are first
-// duplicated above, so that none is overwritten before it is used.
-func (p *preparation) stream(number int, f *os.File) error {
-	if f != nil && int(f.Fd()) == number {
-		return nil
-	}
-	var fd int
-	var err error
-	if f == nil {
-		fd, err = linux.OpenAt(unix.AT_FDCWD, "/dev/null", unix.O_RDWR, 0)
-	} else {
-		fd, err = unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 3)
-	}
-	if err != nil {
-		return os.NewSyscallError("open a standard stream", err)
-	}
-	p.keep(os.NewFile(uintptr(fd), "stream"))
-	p.dup(fd, number)
-	return nil
-}
-
-func (p *preparation) dup(fd, number int) {
-	p.call("set a standard stream", unix.SYS_DUP3, uintptr(fd), uintptr(number), 0)
-}
 
 // execStep ends the list: nothing but the three streams goes on into the
 // program.

@@ -17,7 +17,8 @@ import (
 type preparation struct {
 	list     spawn.List
 	root     *os.File
-	child    *Child
+	child    *Child     // of a start
+	running  *Running   // of an entry
 	mounts   []prepared // in the order in which they will be attached
 	terminal *os.File   // the controlling side of the pty
 	tty      *os.File   // the child's side
