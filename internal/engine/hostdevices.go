@@ -63,7 +63,9 @@ func devicesBeneath(d container.Device) ([]specs.LinuxDevice, error) {
 			return nil
 		}
 		var st unix.Stat_t
-		if err := unix.Lstat(name, &st); err != nil {
+		if err := unix.Lstat(name, &st); err == unix.ENOENT { // gone meanwhile
+			return nil
+		} else if err != nil {
 			return err
 		}
 		found = append(found, device(path.Join(d.Target, name[len(source):]), &st))
