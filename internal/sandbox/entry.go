@@ -122,7 +122,7 @@ func (r *Running) hostID(file string, id uint32) (uint32, error) {
 // program has been executed. A program that could not be executed is a
 // *spawn.Error with Exec set.
 func (p *Plan) Enter(r *Running) (_ *Process, err error) {
-	prep := &preparation{root: r.root, running: r, detached: p.options.Detached}
+	prep := &preparation{root: r.root, running: r, detached: p.options.Detached, watched: true}
 	defer func() { err = errors.Join(err, prep.close()) }()
 	if err := prep.prepare(p.steps); err != nil {
 		return nil, err
@@ -135,6 +135,9 @@ func (p *Plan) Enter(r *Running) (_ *Process, err error) {
 		return nil, err
 	}
 	process, err := child.Continue(&prep.list)
+	if err == nil {
+		err = prep.launched(process)
+	}
 	if err != nil {
 		return nil, err
 	}

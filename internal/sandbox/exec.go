@@ -37,6 +37,11 @@ func shellExec(process *specs.Process, withInit bool) Line {
 
 func (p *preparation) exec(process *specs.Process, withInit bool) error {
 	p.call("close descriptors on exec", unix.SYS_CLOSE_RANGE, 3, uintptr(^uint32(0)), unix.CLOSE_RANGE_CLOEXEC)
+	if p.watched {
+		if err := p.makeLauncher(process); err != nil {
+			return err
+		}
+	}
 	if p.detached {
 		p.orphan(process)
 		return nil
@@ -80,6 +85,10 @@ func (p *preparation) program(process *specs.Process) {
 	}
 	none := uint64(0)
 	p.call("unblock signals", unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, spawn.Pin(&p.list, &none), 0, 8)
+	if p.launcher != nil {
+		p.launch(process)
+		return
+	}
 	args, env := p.list.Strings(process.Args), p.list.Strings(process.Env)
 	p.finish()
 	for _, path := range candidates(process.Args[0], process.Env) {

@@ -27,6 +27,8 @@ type preparation struct {
 	late     *capabilitySets // to be given up after the filter, or nil
 	after    []func() error  // to be done when the child has executed, or is gone
 	detached bool
+	watched  bool // by others in the child's pid namespace
+	launcher *spawn.Launcher
 }
 
 // prepared is a detached mount with the path where it will be.

@@ -134,16 +134,19 @@ func closeAll(files []*os.File) error {
 // has been executed. A program that could not be executed is a *spawn.Error with
 // Exec set. The child is gone after an error.
 func (p *Plan) Start(child *Child, root *os.File) (_ *Process, err error) {
-	prep := &preparation{root: root, child: child}
+	prep := &preparation{root: root, child: child, watched: isWatched(p.spec)}
 	defer func() { err = errors.Join(err, prep.close(), child.close()) }()
 	if err := child.asRoot(func() error { return prep.prepare(p.steps) }); err != nil {
 		return nil, errors.Join(err, child.Child.Abandon(), child.removeCgroup())
 	}
-	if err := errors.Join(child.limit(), child.enterCgroup()); err != nil {
+	if err := errors.Join(child.limit(), child.enterCgroup(), prep.hideFromHost(p.spec)); err != nil {
 		return nil, errors.Join(err, child.Child.Abandon(), child.removeCgroup())
 	}
 	p.Prepared = time.Now()
 	process, err := child.Continue(&prep.list)
+	if err == nil {
+		err = prep.launched(process)
+	}
 	if p.options.Init {
 		err = errors.Join(err, unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0))
 	}
