@@ -48,7 +48,7 @@ var may = map[string][]string{
 
 	// use cases
 	"internal/engine": {
-		"internal/container", "internal/durable", "internal/image", "internal/layer", "internal/linux", "internal/mini", "internal/mount",
+		"internal/cgroup", "internal/container", "internal/durable", "internal/image", "internal/layer", "internal/linux", "internal/mini", "internal/mount",
 		"internal/oci", "internal/overlay", "internal/sandbox", "internal/seccomp", "internal/spawn", "internal/spelling", "internal/store",
 	},
 

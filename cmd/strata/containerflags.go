@@ -22,6 +22,7 @@ type containerFlags struct {
 	interactive, tty, remove, readOnly, init                           bool
 	detach                                                             bool
 	walls                                                              isolationFlags
+	limits                                                             resourceFlags
 }
 
 func (f *containerFlags) bind(fs *cli.FlagSet) {
@@ -41,6 +42,8 @@ func (f *containerFlags) bind(fs *cli.FlagSet) {
 	fs.StringVar(&f.entrypoint, "entrypoint", "", "COMMAND", "replace the image's entrypoint")
 	fs.StringVar(&f.network, "network", "", "NETWORK", "network: none, host or container:NAME")
 	f.walls.bind(fs)
+	f.limits.bind(fs)
+	f.limits.bindPlace(fs)
 	fs.StringVar(&f.userns, "userns", "", "MODE", "user namespace: auto for a range of ids of its own, or host")
 	fs.StringVar(&f.rootfs, "rootfs", "", "DIR", "use this directory, never written, in place of an image")
 	fs.BoolVar(&f.interactive, "interactive", "i", "pass standard input on")
@@ -87,6 +90,9 @@ func (f *containerFlags) options(fs *cli.FlagSet, args []string) (o engine.Creat
 	}
 	if shared := o.Host.HostIDs(); shared != "" && o.Host.UserNS == container.UserNSAuto {
 		return o, fmt.Errorf("--userns auto and %s: root of a user namespace has no say there; use --userns host", shared)
+	}
+	if err = f.limits.apply(&o.Host); err != nil {
+		return o, err
 	}
 	if len(f.hostname) > 64 {
 		return o, fmt.Errorf("--hostname: %d bytes, the kernel takes 64", len(f.hostname))

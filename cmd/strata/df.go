@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"strata/internal/cli"
-	"strata/internal/container"
 	"strata/internal/engine"
 	"strata/internal/store"
 )
@@ -65,7 +64,7 @@ func summary(u engine.DiskUsage) []summaryRow {
 	}
 	containers := summaryRow{kind: "Containers", total: len(u.Containers)}
 	for _, c := range u.Containers {
-		running := c.Entry.State.Status == container.Running
+		running := c.Entry.State.Running()
 		if running {
 			containers.active++
 		}

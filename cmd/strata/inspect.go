@@ -66,6 +66,8 @@ func inspect(e *engine.Engine, name string) (any, error) {
 type containerState struct {
 	Status     container.Status
 	Running    bool
+	Paused     bool
+	OOMKilled  bool
 	Pid        int
 	ExitCode   int
 	Error      string
@@ -79,6 +81,7 @@ type hostConfig struct {
 	ReadonlyRootfs bool
 	Init           bool
 	isolationConfig
+	resourcesConfig
 }
 
 type containerConfig struct {
@@ -134,10 +137,10 @@ func containerDocument(e *container.Entry) inspectedContainer {
 	d := inspectedContainer{
 		Id: r.ID, Created: r.Created, Image: r.ImageID, Name: "/" + r.DisplayName(), Mounts: mountPoints(r.Host.Mounts),
 		State: containerState{
-			Status: s.Status, Running: s.Status == container.Running, Pid: s.Pid, ExitCode: s.ExitCode,
+			Status: s.Status, Running: s.Running(), Paused: s.Status == container.Paused, OOMKilled: s.OOMKilled, Pid: s.Pid, ExitCode: s.ExitCode,
 			Error: s.Error, StartedAt: s.Started, FinishedAt: s.Finished,
 		},
-		HostConfig:  hostConfig{r.Host.Network, r.AutoRemove, r.Host.ReadOnly, r.Host.Init, isolationDocument(&r.Host.Isolation)},
+		HostConfig:  hostConfig{r.Host.Network, r.AutoRemove, r.Host.ReadOnly, r.Host.Init, isolationDocument(&r.Host.Isolation), resourcesDocument(&r.Host)},
 		GraphDriver: graphDriver{"overlay", map[string]string{"UpperDir": e.Path + "/upper", "WorkDir": e.Path + "/work"}},
 		Config:      containerConfig{r.Host.Hostname, r.Host.Domainname, r.Host.Terminal, r.Host.OpenStdin, r.Config},
 		Rootfs:      r.Rootfs, Layers: r.Layers,

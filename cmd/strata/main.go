@@ -48,7 +48,8 @@ func newProgram() *cli.Program {
 		Name: "strata", Short: "Isolated root filesystems that share read-only layers", Out: os.Stdout,
 		Verbs: []cli.Verb{
 			{Name: "run", New: newRunCommand}, {Name: "create", New: newCreateCommand}, {Name: "start", New: newStartCommand},
-			{Name: "exec", New: newExecCommand},
+			{Name: "exec", New: newExecCommand}, {Name: "top", New: newTopCommand},
+			{Name: "update", New: newUpdateCommand}, {Name: "pause", New: newPauseCommand}, {Name: "unpause", New: newUnpauseCommand},
 			{Name: "ps", New: newPsCommand}, {Name: "rm", New: newRmCommand},
 			{Name: "import", New: newImportCommand}, {Name: "images", New: newImagesCommand}, {Name: "rmi", New: newRmiCommand},
 			{Name: "tag", New: newTagCommand}, {Name: "inspect", New: newInspectCommand}, {Name: "history", New: newHistoryCommand},

@@ -45,7 +45,7 @@ func printContainers(entries []container.Entry, all bool, l *listing) error {
 	}
 	var rows [][]any
 	for _, e := range entries {
-		if all || e.State.Status == container.Running {
+		if all || e.State.Running() {
 			rows = append(rows, containerRow(&e, l.noTrunc))
 		}
 	}
@@ -86,6 +86,8 @@ func statusText(s container.State) string {
 	switch {
 	case s.Status == container.Running:
 		return "Up " + units.HumanDuration(time.Since(s.Started))
+	case s.Status == container.Paused:
+		return "Up " + units.HumanDuration(time.Since(s.Started)) + " (Paused)"
 	case s.Status == container.Created:
 		return "Created"
 	case s.Finished.IsZero():

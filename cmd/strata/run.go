@@ -93,6 +93,9 @@ func runToEnd(e *engine.Engine, c *container.Container, child *engine.Child, o e
 	return code, err
 }
 
+// killed is the exit code of a program that SIGKILL has ended.
+const killed = 128 + 9
+
 // brief is how long a container runs that had no time to fill the disk: its
 // directory may wait in the trash for more of its like.
 const brief = time.Second
@@ -110,6 +113,9 @@ func foreground(e *engine.Engine, c *container.Container, child *engine.Child, s
 		return engine.ExitCode(err), err
 	}
 	code, err := attach(running, stdin)
+	if running.OOMKilled() && code == killed {
+		fmt.Fprintf(os.Stderr, "strata: container %s: killed for want of memory; give it more with --memory\n", c.Record.DisplayName())
+	}
 	if err != nil { // the container has run: its exit code is ours, whatever we failed to write down
 		fmt.Fprintf(os.Stderr, "strata: container %s: %s\n", c.Record.DisplayName(), cli.OneLine(err))
 	}

@@ -300,7 +300,7 @@ func TestOwnAndParent(t *testing.T) {
 		t.Errorf("Own() = %q", own)
 	}
 	each(t, func(t *testing.T, s System) {
-		if p := s.Parent(0); p != "/" {
+		if p := s.Parent(true); p != "/" {
 			t.Errorf("root's parent is %s", p)
 		}
 		if !s.Writable("/") {

@@ -89,20 +89,31 @@ func inheritSets(root, p string) error {
 	return nil
 }
 
-// Need makes the cgroup in the hierarchies of controllers that it is not in yet
-// (version 1) and returns those that are new: they have no process.
-func (g *Group) Need(controllers ...string) (fresh []string, err error) {
-	if g.system.Version != 1 {
-		return nil, nil
+// Need makes the cgroup where it is missing for the limits r: as a whole, or with
+// version 1 in the hierarchies of controllers, those of r and more. It returns
+// the controllers with which there is no process in it yet: Gather moves them.
+// Forget takes back what it has made, as long as that is so.
+func (g *Group) Need(r *specs.LinuxResources, more ...string) (fresh []string, err error) {
+	if err := g.system.check(g.path, r); err != nil {
+		return nil, err
 	}
-	for _, controller := range controllers {
+	if g.system.Version == 2 {
+		return g.need2(needed2(r))
+	}
+	if r != nil {
+		more = append(more, g.needed1(r)...)
+	}
+	for _, controller := range more {
 		if exists(g.dir1(controller)) {
 			continue
 		}
 		if err := g.create1(controller); err != nil {
-			return fresh, errors.Join(err, g.unmake())
+			return nil, errors.Join(err, g.Forget())
 		}
 		fresh = append(fresh, controller)
 	}
 	return fresh, nil
 }
+
+// Forget removes the directories made by Create or Need that have no process.
+func (g *Group) Forget() error { return g.unmake() }

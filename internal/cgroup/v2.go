@@ -3,6 +3,7 @@
 package cgroup
 
 import (
+	"errors"
 	"os"
 	"path"
 	"slices"
@@ -45,6 +46,24 @@ func (g *Group) enable(dir string, need []string) error {
 	return nil
 }
 
+// need2 makes the cgroup, or only gives it controllers.
+func (g *Group) need2(need []string) (fresh []string, err error) {
+	if !g.Exists() {
+		if err := g.create(g.system.Root, need); err != nil {
+			return nil, errors.Join(err, g.Forget())
+		}
+		return []string{""}, nil
+	}
+	dir := g.system.Root
+	for step := range strings.SplitSeq(g.path[1:], "/") {
+		if err := g.enable(dir, need); err != nil {
+			return nil, err
+		}
+		dir += "/" + step
+	}
+	return nil, nil
+}
+
 func enableOne(dir, controller string) error {
 	err := write(dir+"/cgroup.subtree_control", "+"+controller)
 	if err == nil {
@@ -64,8 +83,8 @@ func enableOne(dir, controller string) error {
 // hierarchy's root. An ordinary user has what was delegated to him: the highest
 // cgroup above our own that he may change and that has no processes itself, or
 // "/", where he will be refused.
-func (s System) Parent(uid int) string {
-	if uid == 0 || s.Version != 2 {
+func (s System) Parent(root bool) string {
+	if root || s.Version != 2 {
 		return "/"
 	}
 	found := "/"
@@ -99,9 +118,12 @@ func Own() string {
 }
 
 // Controllers are those whose limits can be had.
-func (s System) Controllers() []string {
+func (s System) Controllers() []string { return s.ControllersAt("/") }
+
+// ControllersAt are those whose limits can be had in cgroups made in the one at p.
+func (s System) ControllersAt(p string) []string {
 	if s.Version == 2 {
-		text, _ := read(s.Root + "/cgroup.controllers")
+		text, _ := read(path.Join(s.Root, p, "cgroup.controllers"))
 		return strings.Fields(text)
 	}
 	var found []string

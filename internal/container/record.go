@@ -49,6 +49,11 @@ type Host struct {
 	ReadOnly  bool    `json:"readOnly,omitempty"`
 	Init      bool    `json:"init,omitempty"`
 	Isolation
+	Resources Resources `json:"resources,omitzero"`
+	// CgroupParent is the cgroup in which the container's own is made, "" for the
+	// usual one; CgroupNS is "host" for none of its own.
+	CgroupParent string `json:"cgroupParent,omitempty"`
+	CgroupNS     string `json:"cgroupNS,omitempty"`
 	// UserNS is UserNSAuto for a user namespace of the container's own.
 	UserNS string `json:"userNS,omitempty"`
 }
@@ -86,6 +91,9 @@ func (c *Containers) record(id string) (r Record, err error) {
 	}
 	if err == nil {
 		r, err = parseRecord(data, id)
+	}
+	if err == nil {
+		err = changedResources(dir, &r)
 	}
 	if err != nil {
 		return Record{}, &RecordError{ID: id, Err: fmt.Errorf("read its record: %w", err)}

@@ -23,6 +23,9 @@ const (
 	Created Status = "created"
 	Running Status = "running"
 	Exited  Status = "exited"
+	// Paused is Running as listings show it while the container's cgroup is frozen.
+	// No file has it.
+	Paused Status = "paused"
 )
 
 // A State is where a container is in its life. It is written when a process
@@ -37,6 +40,10 @@ type State struct {
 	Finished time.Time `json:"finished,omitzero"`
 	ExitCode int       `json:"exitCode"`
 	Error    string    `json:"error,omitempty"` // why it could not be started
+	// Cgroup is the path of its cgroup, while it runs and if it had one at the start.
+	Cgroup string `json:"cgroup,omitempty"`
+	// OOMKilled: the kernel has killed a process of it for want of memory.
+	OOMKilled bool `json:"oomKilled,omitempty"`
 }
 
 // unknownExit is the exit code of a container whose end nobody saw.
@@ -56,6 +63,9 @@ func NewRunning(pid int, now time.Time) State {
 	ticks, _ := linux.StartTicks(pid)
 	return State{Status: Running, Pid: pid, BootID: linux.BootID(), Ticks: ticks, Started: now}
 }
+
+// Running reports whether the container was running when s was read, paused or not.
+func (s State) Running() bool { return s.Status == Running || s.Status == Paused }
 
 // Alive reports whether the first process of a running container is still
 // there: the same process of the same boot.

@@ -5,6 +5,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -47,6 +48,11 @@ func (e *Engine) create(r container.Record, o CreateOptions) (*container.Contain
 	if err != nil {
 		return nil, err
 	}
+	return e.createWith(lease, r, o)
+}
+
+// createWith is create with the store's shared lock, which becomes the container's.
+func (e *Engine) createWith(lease io.Closer, r container.Record, o CreateOptions) (*container.Container, error) {
 	if err := e.complete(&r, o); err != nil {
 		return nil, errors.Join(err, lease.Close())
 	}

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"time"
 
+	"strata/internal/cgroup"
 	"strata/internal/container"
 	"strata/internal/image"
 	"strata/internal/linux"
@@ -28,6 +29,7 @@ type Engine struct {
 	marks      overlay.Marks
 	ids        *userIDs // nil: every id exists
 	root       string
+	cgroups    *cgroup.System // once it has been looked for
 	// Trace, if set, is given the steps of the next start.
 	Trace *Trace
 }

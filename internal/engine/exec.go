@@ -6,6 +6,8 @@ import (
 	"errors"
 	"os"
 
+	"github.com/opencontainers/runtime-spec/specs-go"
+
 	"strata/internal/container"
 	"strata/internal/sandbox"
 	"strata/internal/spawn"
@@ -21,6 +23,7 @@ type ExecOptions struct {
 	Terminal   bool
 	Privileged bool // with every capability
 	Detached   bool // it lives on when we end, without streams
+	cgroup     string
 }
 
 // An Execution is a process that was started in a running container. Wait must
@@ -37,7 +40,10 @@ func (e *Engine) Exec(name string, o ExecOptions, streams Streams) (*Execution, 
 		return nil, err
 	}
 	defer running.Close()
-	process, err := e.enter(running, executing(entry.Record, o), o.Detached, streams)
+	if o.cgroup, err = e.enterable(&entry); err != nil {
+		return nil, err
+	}
+	process, err := e.enter(running, executing(entry.Record, o), o, streams)
 	if err != nil && running.Ended() { // whatever failed, that is why
 		return nil, &container.StoppedError{Name: entry.Record.DisplayName()}
 	}
@@ -78,13 +84,12 @@ func executing(r container.Record, o ExecOptions) *container.Record {
 		r.Config.WorkingDir = o.WorkDir
 	}
 	r.Host.Terminal = o.Terminal
-	r.Host.Privileged = r.Host.Privileged || o.Privileged
 	return &r
 }
 
 // enter starts what r describes in a running sandbox. The user is looked for
 // there, in files that are the container's by now.
-func (e *Engine) enter(running *sandbox.Running, r *container.Record, detached bool, streams Streams) (*sandbox.Process, error) {
+func (e *Engine) enter(running *sandbox.Running, r *container.Record, o ExecOptions, streams Streams) (*sandbox.Process, error) {
 	u, err := recordUser(running.Root(), r)
 	if err == nil {
 		err = e.ids.check(u)
@@ -93,6 +98,9 @@ func (e *Engine) enter(running *sandbox.Running, r *container.Record, detached b
 		return nil, err
 	}
 	spec, err := e.spec(r, u)
+	if err == nil && o.Privileged {
+		err = privilege(spec, *r)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -103,12 +111,22 @@ func (e *Engine) enter(running *sandbox.Running, r *container.Record, detached b
 	if err != nil {
 		return nil, err
 	}
-	options.Detached = detached
+	options.Detached = o.Detached
+	spec.Linux.CgroupsPath = o.cgroup
 	plan, err := sandbox.NewEntry(spec, running, options)
 	if err != nil {
 		return nil, err
 	}
 	return plan.Enter(running)
+}
+
+// privilege gives the process of spec every capability that there is to give. Its
+// filter stays the container's, as Docker has it.
+func privilege(spec *specs.Spec, r container.Record) error {
+	r.Host.Privileged = true
+	set, err := capabilities(&r)
+	spec.Process.Capabilities = &specs.LinuxCapabilities{Bounding: set, Effective: set, Permitted: set}
+	return err
 }
 
 // Terminal is the controlling side of the process's terminal, or nil.

@@ -30,6 +30,9 @@ func (e *Engine) Collect() (g Garbage, err error) {
 		if g.Containers, err = e.containers.Rubbish(e.trash); err != nil {
 			return nil, err
 		}
+		if err = e.collectCgroups(); err != nil {
+			return nil, err
+		}
 		if entries, err = e.containers.List(); err != nil {
 			return nil, err
 		}
@@ -84,8 +87,12 @@ func (e *Engine) Reap(ctx context.Context, wait bool) (store.Reaped, error) {
 	return e.store.Reap(ctx)
 }
 
-// spaceHint says what to do about a full disk.
+// spaceHint says what to do about a full disk, or a limit on the size of files,
+// of which the signal SIGXFSZ does nothing to a Go program.
 func (e *Engine) spaceHint(err error) error {
+	if errors.Is(err, unix.EFBIG) {
+		return fmt.Errorf("%w; raise the limit on the size of files (ulimit -f) and try again", err)
+	}
 	if !errors.Is(err, unix.ENOSPC) && !errors.Is(err, unix.EDQUOT) {
 		return err
 	}

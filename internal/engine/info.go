@@ -8,7 +8,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"strata/internal/container"
 	"strata/internal/mount"
 	"strata/internal/overlay"
 )
@@ -50,7 +49,7 @@ func (e *Engine) Info() (Info, error) {
 		Features: e.features(),
 	}
 	for _, c := range entries {
-		if c.State.Status == container.Running {
+		if c.State.Running() {
 			i.Running++
 		}
 	}
@@ -62,7 +61,7 @@ func (e *Engine) features() []Feature {
 		{"New mount API", tries(e.fsopen), "fsopen(2), Linux 5.2"},
 		{"mount_setattr", tries(e.setattr), "Linux 5.12"},
 		{"User namespaces", exists("/proc/self/ns/user"), ""},
-		{"cgroup v2", exists("/sys/fs/cgroup/cgroup.controllers"), "limits are not used yet"},
+		e.cgroupFeature(),
 	}
 	way, err := e.overlayWay()
 	return append([]Feature{{"Overlay filesystem", err == nil, way}}, features...)

@@ -80,8 +80,10 @@ func (e *Engine) firstSpec(r *container.Record, u user) (*specs.Spec, error) {
 		return nil, err
 	}
 	spec.Linux.Sysctl = r.Host.Sysctls
-	spec.Linux.Devices, err = hostDevices(&r.Host.Isolation)
-	return spec, err
+	if spec.Linux.Devices, err = hostDevices(&r.Host.Isolation); err != nil {
+		return nil, err
+	}
+	return spec, e.useCgroup(spec, r)
 }
 
 func unlimited(n int64) uint64 {

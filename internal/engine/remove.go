@@ -33,7 +33,7 @@ func (e *Engine) Remove(name string, force bool) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(e.Discard(c), c.Close())
+	return errors.Join(e.dropCgroup(&c.Record), e.Discard(c), c.Close())
 }
 
 // Discard removes a locked container.
@@ -73,6 +73,7 @@ func (e *Engine) killAndLock(name string) (*container.Container, error) {
 			return nil, err
 		}
 		if killed {
+			e.thawKilled(id)
 			return e.containers.LockToRemove(id)
 		}
 		time.Sleep(short)

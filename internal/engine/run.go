@@ -44,6 +44,9 @@ type Running struct {
 	process   *sandbox.Process
 	ids       *idRange
 	started   time.Time
+	engine    *Engine
+	noted     bool // it is written down that it runs, so other commands may have changed it
+	oomKilled bool
 }
 
 // A Child is the process of a container that has no root filesystem yet, with
@@ -68,7 +71,10 @@ func (e *Engine) begin(r *container.Record) (*Child, error) {
 	spec := beginning(r)
 	e.ids.adapt(spec)
 	useIDs(spec, ids)
-	child, err := sandbox.Begin(spec)
+	var child *sandbox.Child
+	if err = e.useCgroup(spec, r); err == nil {
+		child, err = sandbox.Begin(spec)
+	}
 	if err != nil {
 		return nil, errors.Join(err, ids.Close(), joined.close())
 	}
@@ -87,12 +93,16 @@ func (e *Engine) CreateToRun(o CreateOptions) (*container.Container, *Child, err
 	if err != nil {
 		return nil, nil, err
 	}
-	child, err := e.begin(&r)
+	lease, err := e.store.Share() // its cgroup comes before the container, and must not be collected
 	if err != nil {
 		return nil, nil, err
 	}
+	child, err := e.begin(&r)
+	if err != nil {
+		return nil, nil, errors.Join(err, lease.Close())
+	}
 	e.Trace.Mark("begin the first process")
-	c, err := e.create(r, o)
+	c, err := e.createWith(lease, r, o)
 	if err != nil {
 		return nil, nil, errors.Join(err, child.Abandon())
 	}
@@ -109,10 +119,10 @@ func (e *Engine) Start(c *container.Container, child *Child, streams Streams) (*
 			return nil, fmt.Errorf("start container %s: it is mounted at %s; unmount it first (strata umount %s)",
 				c.Record.DisplayName(), at, c.Record.DisplayName())
 		}
-		if err := e.settle(c); err != nil {
+		err := errors.Join(e.settle(c), e.dropCgroup(&c.Record))
+		if err != nil {
 			return nil, err
 		}
-		var err error
 		if child, err = e.begin(&c.Record); err != nil {
 			return nil, err
 		}
@@ -121,7 +131,7 @@ func (e *Engine) Start(c *container.Container, child *Child, streams Streams) (*
 	if err != nil {
 		return nil, errors.Join(err, e.failed(c, err))
 	}
-	return &Running{container: c, process: process, ids: child.ids, started: time.Now().UTC()}, nil
+	return &Running{container: c, process: process, ids: child.ids, started: time.Now().UTC(), engine: e}, nil
 }
 
 // failed notes that a container could not be started.
@@ -208,6 +218,10 @@ func (e *Engine) options(r *container.Record, streams Streams) (sandbox.Options,
 	}, err
 }
 
+// OOMKilled reports, after Wait, whether the kernel has killed a process of the
+// container for want of memory.
+func (r *Running) OOMKilled() bool { return r.oomKilled }
+
 // Terminal is the controlling side of the container's terminal, or nil.
 func (r *Running) Terminal() *os.File { return r.process.Terminal }
 
@@ -233,19 +247,26 @@ func (r *Running) Wait() (int, error) {
 	}
 	code := exitCode(status)
 	spawn.StopForwarding()
-	err = errors.Join(noteErr, r.process.Pidfd.Close(), r.ids.Close())
+	oomKilled, groupErr := r.endCgroup()
+	r.oomKilled = oomKilled
+	err = errors.Join(noteErr, groupErr, r.process.Pidfd.Close(), r.ids.Close())
 	if r.container.Record.AutoRemove {
 		return code, err
 	}
 	return code, errors.Join(err, r.container.SetState(container.State{
-		Status: container.Exited, Started: r.started, Finished: time.Now().UTC(), ExitCode: code,
+		Status: container.Exited, Started: r.started, Finished: time.Now().UTC(), ExitCode: code, OOMKilled: oomKilled,
 	}))
 }
 
 // note writes down that the container runs. One that is removed at its end can
 // do without, on a full disk for example.
 func (r *Running) note() error {
-	err := errors.Join(r.container.SetState(container.NewRunning(r.process.Pid, r.started)), r.container.Publish())
+	state := container.NewRunning(r.process.Pid, r.started)
+	if r.process.Cgroup != nil {
+		state.Cgroup = r.process.Cgroup.Path()
+	}
+	r.noted = true
+	err := errors.Join(r.container.SetState(state), r.container.Publish())
 	if r.container.Record.AutoRemove {
 		return nil
 	}
