@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -31,14 +32,10 @@ func ownBinary(t *testing.T, p *place) (unchanged func()) {
 	}
 }
 
-// TestBinaryOverwritten runs containers that try to reach and overwrite the
-// program that starts them (CVE-2019-5736): by executing it, by each name there
-// is for it, and from process 2 while process 1 may still be us.
-func TestBinaryOverwritten(t *testing.T) {
-	t.Parallel()
-	needsContainers(t)
-	p := newPlace(t)
-	unchanged := ownBinary(t, p)
+// hostileImage makes the image "probe" with names for whoever starts the
+// container.
+func hostileImage(t *testing.T, p *place) {
+	t.Helper()
 	rootfs := filepath.Join(p.dir, "rootfs")
 	probeRootfs(t, rootfs)
 	for name, script := range map[string]string{"script": "#!/proc/self/exe version", "nested": "#!/script"} {
@@ -52,6 +49,17 @@ func TestBinaryOverwritten(t *testing.T) {
 		}
 	}
 	p.must("import", rootfs, "probe")
+}
+
+// TestBinaryOverwritten runs containers that try to reach and overwrite the
+// program that starts them (CVE-2019-5736): by executing it, by each name there
+// is for it, and from process 2 while process 1 may still be us.
+func TestBinaryOverwritten(t *testing.T) {
+	t.Parallel()
+	needsContainers(t)
+	p := newPlace(t)
+	unchanged := ownBinary(t, p)
+	hostileImage(t, p)
 	ways := [][]string{
 		{"/probe", "overwrite"}, {"/proc/self/exe", "version"}, {"/link", "version"}, {"/first", "version"},
 		{"/thread", "version"}, {"/script"}, {"/nested"}, {"/proc/self/fd/../exe", "version"},
@@ -71,4 +79,37 @@ func TestBinaryOverwritten(t *testing.T) {
 			return
 		}
 	}
+}
+
+// TestBinaryOverwrittenByExec enters a container, and its pid namespace, in which
+// a process looks for new programs and overwrites what it can (CVE-2019-5736).
+func TestBinaryOverwrittenByExec(t *testing.T) {
+	t.Parallel()
+	needsContainers(t)
+	p := newPlace(t)
+	hostileImage(t, p)
+	watching := p.start("run", "--rm", "--name", "watching", "probe", "/probe", "watch")
+	if !watching.stdout.await(regexpReady, watching.ended) {
+		t.Fatalf("not ready: %q", watching.stderr)
+	}
+	unchanged := ownBinary(t, p) // another file than the one that runs, as after an upgrade
+	enter, join := []string{"exec", "watching"}, []string{"run", "--rm", "--pid", "container:watching", "probe"}
+	ways := [][]string{
+		append(enter, "/script"), append(enter, "/link", "version"), append(enter, "/proc/self/exe", "version"),
+		append(enter, "/nested"), append(enter, "/probe", "euid"), {"exec", "-d", "watching", "/script"},
+		append(join, "/script"), append(join, "/link", "version"),
+	}
+	for i := range rounds(96, 10_000) {
+		way := ways[i%len(ways)]
+		if r := p.try(way...); strings.Contains(r.stdout, "strata") {
+			t.Errorf("strata %q: %+v", way, r)
+		}
+		unchanged()
+		if reached := watching.stdout.String(); reached != "ready\n" || t.Failed() {
+			t.Fatalf("reached: %q", strings.TrimPrefix(reached, "ready\n"))
+		}
+	}
+	p.must("rm", "-f", "watching")
+	ends(t, watching, 137)
+	p.works()
 }

@@ -52,6 +52,8 @@ func main() {
 		fmt.Print("euid ", os.Geteuid())
 	case len(os.Args) == 2 && os.Args[1] == "overwrite":
 		fmt.Print(overwrite())
+	case len(os.Args) == 2 && os.Args[1] == "watch":
+		watch()
 	case len(os.Args) == 2:
 		one(os.Args[1])
 	default:
