@@ -77,7 +77,7 @@ func explainsIn(t *testing.T, p *place, rootfs string) {
 	const look = `echo "args: $*"; cat /data/file 2>/dev/null; hostname; pwd; id; echo "$VAR" | od -c 2>/dev/null || echo "$VAR"
 grep -E "^(Cap|NoNewPrivs|Groups)" /proc/self/status; env | sort
 cut -d" " -f2-4 /proc/mounts | sed "s/,lowerdir.*//" | sort; ls -l /dev | sed "s/  */ /g" | cut -d" " -f1,9-;ls /sys/class/net
-cat /proc/keys | wc -l; (echo x > /proc/sys/kernel/hostname) 2>&1; (echo x > /root-file) 2>&1; echo $$; exit 7`
+cat /proc/keys | wc -l; (echo x > /proc/sys/kernel/hostname) 2>&1; (echo x > /root-file) 2>&1; [ $$ -gt 9 ] || echo $$; ulimit -n; cat /proc/self/oom_score_adj /proc/sys/kernel/shmmni /proc/sys/kernel/domainname; ls -l /dev/sub 2>&1 | sed "s/  */ /g" | cut -d" " -f1,9-; exit 7`
 	for _, c := range []struct {
 		name string
 		args []string
@@ -87,6 +87,10 @@ cat /proc/keys | wc -l; (echo x > /proc/sys/kernel/hostname) 2>&1; (echo x > /ro
 		{"read-only", []string{"--read-only", "--tmpfs", "/tmp:size=1m"}},
 		{"mounts", []string{"-v", p.dir + "/data with space:/data:ro", "--mount", "type=tmpfs,target=/usr/x y,tmpfs-mode=700"}},
 		{"network", []string{"--network", "host"}},
+		{"capabilities", []string{"--cap-drop", "chown", "--cap-add", "sys_admin", "--security-opt", "no-new-privileges=false"}},
+		{"limits", []string{"--ulimit", "nofile=99:100", "--oom-score-adj", "321", "--shm-size", "1m", "--sysctl", "kernel.shmmni=88", "--domainname", "dom"}},
+		{"devices", []string{"--device", "/dev/loop-control", "--device", "/dev/zero:/dev/sub/z", "--group-add", "7"}},
+		{"shared", []string{"--pid", "host", "--ipc", "host"}},
 	} {
 		args := append(append([]string{"--rm", "--hostname", "box"}, c.args...), "img", "sh", "-c", look, "zero", "a b", "c'd")
 		ran := p.try(append([]string{"run"}, args...)...)

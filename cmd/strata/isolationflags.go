@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -105,8 +106,10 @@ func parseDevice(value string) (d container.Device, err error) {
 	return d, nil
 }
 
-// ulimits are Docker's names (docker/go-units, ulimit.go).
-const ulimitNames = " core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack "
+// ulimitNames are Docker's (docker/go-units, ulimit.go).
+var ulimitNames = []string{
+	"core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss", "rtprio", "rttime", "sigpending", "stack",
+}
 
 // parseUlimit reads TYPE=SOFT[:HARD].
 func parseUlimit(value string) (u container.Ulimit, err error) {
@@ -114,8 +117,8 @@ func parseUlimit(value string) (u container.Ulimit, err error) {
 	if !found {
 		return u, errors.New("it is not TYPE=SOFT[:HARD], as nofile=1024:2048")
 	}
-	if name == "" || !strings.Contains(ulimitNames, " "+name+" ") {
-		return u, fmt.Errorf("type %q is unknown; known are%s", name, strings.ReplaceAll(strings.TrimRight(ulimitNames, " "), " ", " "))
+	if !slices.Contains(ulimitNames, name) {
+		return u, fmt.Errorf("type %q is unknown; known are %s", name, strings.Join(ulimitNames, ", "))
 	}
 	soft, hard, both := strings.Cut(limits, ":")
 	if !both {
