@@ -106,7 +106,7 @@ func TestBinaryOverwrittenByExec(t *testing.T) {
 		}
 		unchanged()
 		if reached := watching.stdout.String(); reached != "ready\n" || t.Failed() {
-			t.Fatalf("reached: %q", strings.TrimPrefix(reached, "ready\n"))
+			t.Fatalf("after %d rounds reached: %.200q", i, strings.TrimPrefix(reached, "ready\n"))
 		}
 	}
 	p.must("rm", "-f", "watching")

