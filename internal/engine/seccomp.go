@@ -33,7 +33,7 @@ func (e *Engine) useSeccomp(r *container.Record) error {
 	}
 	content, err := readProfile(profile)
 	if err != nil {
-		return fmt.Errorf("read a seccomp profile: %w", err)
+		return fmt.Errorf("read a seccomp profile: %w; give a file of JSON, builtin or unconfined", err)
 	}
 	r.Host.Seccomp = content
 	target, err := filterTarget(r)

@@ -96,7 +96,8 @@ func TestSeccompIsLast(t *testing.T) {
 func TestSeccompOfInit(t *testing.T) {
 	dir := rootfs(t)
 	for _, nnp := range []bool{true, false} {
-		spec := newSpec("grep -hE '^(Seccomp|CapEff|NoNewPrivs):' /proc/1/status /proc/self/status")
+		const wait = `i=0; while grep -q '^Seccomp:.0' /proc/1/status && [ $i -lt 10000 ]; do i=$((i+1)); done; ` // it goes on after the program
+		spec := newSpec(wait + "grep -hE '^(Seccomp|CapEff|NoNewPrivs):' /proc/1/status /proc/self/status")
 		spec.Process.NoNewPrivileges = nnp
 		spec.Linux.Seccomp = denying(specs.ActErrno, "uname")
 		got, _, err := run(t, dir, spec, func(o *Options) { o.Init = true })
