@@ -22,19 +22,19 @@ func isolate(spec *specs.Spec, r *container.Record) {
 	}
 	if i.Privileged {
 		spec.Linux.MaskedPaths, spec.Linux.ReadonlyPaths = nil, nil
-		open(spec.Mounts, "/dev", "nodev", "")
-		open(spec.Mounts, "/sys", "ro", "rw")
+		exchange(spec.Mounts, "/dev", "nodev", "")
+		exchange(spec.Mounts, "/sys", "ro", "rw")
 	}
 	if i.ShmSize > 0 {
-		open(spec.Mounts, "/dev/shm", "size=65536k", "size="+strconv.FormatInt(i.ShmSize, 10))
+		exchange(spec.Mounts, "/dev/shm", "size=65536k", "size="+strconv.FormatInt(i.ShmSize, 10))
 	}
 	if i.IpcMode == "none" || i.IpcMode == "host" || container.Joined(i.IpcMode) != "" {
 		spec.Mounts = slices.DeleteFunc(spec.Mounts, func(m specs.Mount) bool { return m.Destination == "/dev/shm" })
 	}
 }
 
-// open replaces one option of the mount on dest.
-func open(mounts []specs.Mount, dest, from, to string) {
+// exchange replaces one option of the mount on dest.
+func exchange(mounts []specs.Mount, dest, from, to string) {
 	for n, m := range mounts {
 		if m.Destination != dest {
 			continue
