@@ -13,7 +13,8 @@ import (
 )
 
 // A RecordError is a container whose record cannot be read, or was never
-// written though it runs. It can be removed, by force, and nothing else.
+// written though it runs, or that runs and whose state cannot be read. It can be
+// removed, by force, and nothing else.
 type RecordError struct {
 	ID  string
 	Err error

@@ -65,18 +65,16 @@ func TestDamaged(t *testing.T) {
 	}
 }
 
-// TestUnrecorded checks what is known of a container that runs and could not
-// write its record: that it runs, and who has it.
-func TestUnrecorded(t *testing.T) {
-	cs, dir := newContainers(t)
-	r := create(t, cs, Record{Name: "full"})
-	other := exec.Command(os.Args[0], r.ID)
+// otherHolds has another process take the lock of a container.
+func otherHolds(t *testing.T, dir, name string) *exec.Cmd {
+	t.Helper()
+	other := exec.Command(os.Args[0], name)
 	other.Env = append(os.Environ(), holdEnv+"="+dir)
 	input, err := other.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer input.Close()
+	t.Cleanup(func() { input.Close() })
 	output, err := other.StdoutPipe()
 	if err == nil {
 		err = other.Start()
@@ -87,11 +85,31 @@ func TestUnrecorded(t *testing.T) {
 	if line, err := bufio.NewReader(output).ReadString('\n'); line != "held\n" {
 		t.Fatalf("the other process: %q, %v", line, err)
 	}
+	return other
+}
+
+// killed checks that Kill finds the process, and that it was that one.
+func killed(t *testing.T, cs *Containers, name string, other *exec.Cmd) {
+	t.Helper()
+	if killed, err := cs.Kill(name); !killed || err != nil {
+		other.Process.Kill()
+		t.Errorf("kill: %v, %v", killed, err)
+	}
+	if err := other.Wait(); err == nil || !strings.Contains(err.Error(), "killed") {
+		t.Errorf("who had the lock: %v", err)
+	}
+}
+
+// TestUnrecorded checks what is known of a container that runs and could not
+// write its record: that it runs, and who has it.
+func TestUnrecorded(t *testing.T) {
+	cs, dir := newContainers(t)
+	r := create(t, cs, Record{Name: "full"})
+	other := otherHolds(t, dir, "full")
 	if err := os.Remove(filepath.Join(cs.dir, r.ID, recordFile)); err != nil {
 		t.Fatal(err)
 	}
 	longAgo(t, cs, r.ID)
-
 	entries, err := cs.List()
 	if err != nil || len(entries) != 1 || entries[0].Record.ID != r.ID || entries[0].Record.Name != "full" || entries[0].State.Status != Running {
 		t.Errorf("list: %+v, %v", entries, err)
@@ -100,14 +118,29 @@ func TestUnrecorded(t *testing.T) {
 	if _, err := cs.Entry("full"); !errors.As(err, &damaged) {
 		t.Errorf("entry: %v", err)
 	}
-	if killed, err := cs.Kill("full"); !killed || err != nil {
-		t.Fatalf("kill: %v, %v", killed, err)
-	}
-	if err := other.Wait(); err == nil || !strings.Contains(err.Error(), "killed") {
-		t.Errorf("who had the lock: %v", err)
-	}
+	killed(t, cs, "full", other)
 	if entries, err := cs.List(); err != nil || len(entries) != 0 {
 		t.Errorf("list, when it is gone: %+v, %v", entries, err)
+	}
+}
+
+// TestDamagedState checks that a state that cannot be read hides nothing: of a
+// container that runs, who has it is found, and of another it is as if nobody
+// had seen its end.
+func TestDamagedState(t *testing.T) {
+	cs, dir := newContainers(t)
+	r := create(t, cs, Record{Name: "hurt"})
+	other := otherHolds(t, dir, "hurt")
+	if err := os.WriteFile(filepath.Join(cs.dir, r.ID, stateFile), []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var damaged *RecordError
+	if _, err := cs.Entry("hurt"); !errors.As(err, &damaged) || !strings.Contains(err.Error(), "read its state") {
+		t.Errorf("while it runs: %v", err)
+	}
+	killed(t, cs, "hurt", other)
+	if e, err := cs.Entry("hurt"); err != nil || e.State.Status != Exited || e.State.ExitCode != unknownExit {
+		t.Errorf("afterwards: %+v, %v", e.State, err)
 	}
 }
 

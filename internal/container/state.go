@@ -84,14 +84,14 @@ func readState(dir *os.File, id string) (State, error) {
 		return State{Status: Created}, nil
 	}
 	if err != nil {
-		return State{}, fmt.Errorf("container %s: read its state: %w", short(id), err)
+		return State{}, &RecordError{ID: id, Err: fmt.Errorf("read its state: %w", err)}
 	}
 	return parseState(data, id)
 }
 
 func parseState(data []byte, id string) (s State, err error) {
 	if err := json.Unmarshal(data, &s); err != nil {
-		return State{}, fmt.Errorf("container %s: read its state: %w", short(id), err)
+		return State{}, &RecordError{ID: id, Err: fmt.Errorf("read its state: %w", err)}
 	}
 	return s, nil
 }

@@ -59,7 +59,7 @@ func (e *Engine) tryTree(name string) (*tree, error) {
 	if err := t.hold(); err != nil {
 		return nil, errors.Join(err, t.close())
 	}
-	after, err := e.containers.Entry(name)
+	after, err := e.containers.Entry(entry.Record.ID)
 	if err != nil || after.Record.Sealing != "" || !slices.Equal(after.Record.Layers, entry.Record.Layers) {
 		return nil, errors.Join(err, t.close())
 	}
