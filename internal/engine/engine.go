@@ -28,6 +28,7 @@ type Engine struct {
 	containers *container.Containers
 	marks      overlay.Marks
 	ids        *userIDs // nil: every id exists
+	found      *foundFilter
 	root       string
 	cgroups    *cgroup.System // once it has been looked for
 	// Trace, if set, is given the steps of the next start.

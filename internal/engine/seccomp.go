@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -36,14 +37,7 @@ func (e *Engine) useSeccomp(r *container.Record) error {
 		return fmt.Errorf("read a seccomp profile: %w; give a file of JSON, builtin or unconfined", err)
 	}
 	r.Host.Seccomp = content
-	target, err := filterTarget(r)
-	if err != nil {
-		return err
-	}
-	if _, ok := e.cachedFilter(filterName(content, target)); ok {
-		return nil
-	}
-	if _, err = compileFilter(content, target); err != nil {
+	if _, err = e.newFilter(r); err != nil {
 		return fmt.Errorf("%s: %w", profile, err)
 	}
 	return nil
@@ -64,54 +58,68 @@ func readProfile(path string) (string, error) {
 	return string(data), err
 }
 
+// foundFilter is the filter that was looked for last: a container's is asked for
+// when it is made and when it is started.
+type foundFilter struct {
+	profile string
+	caps    []string
+	filter  *seccomp.Filter
+	name    string // to keep it by, if that is to be done
+}
+
 // filter is the seccomp filter of a container's processes, nil for none. One
 // that had to be compiled is kept.
 func (e *Engine) filter(r *container.Record) (*seccomp.Filter, error) {
-	f, name, err := e.findFilter(r)
-	if name == "" || err != nil {
-		return f, err
+	found, err := e.findFilter(r)
+	if err != nil {
+		return nil, err
 	}
-	if f, err = e.newFilter(r); err == nil {
-		e.keepFilter(name, f)
+	if found.name != "" {
+		e.keepFilter(found.name, found.filter)
+		found.name = ""
 	}
-	return f, err
+	return found.filter, nil
 }
 
-// newFilter is filter that keeps nothing.
+// newFilter is filter that keeps nothing on disk.
 func (e *Engine) newFilter(r *container.Record) (*seccomp.Filter, error) {
-	f, name, err := e.findFilter(r)
-	if name == "" || err != nil {
-		return f, err
+	found, err := e.findFilter(r)
+	if err != nil {
+		return nil, err
+	}
+	return found.filter, nil
+}
+
+// findFilter finds a filter that is there already, the ready-made one of the
+// default profile or one that was kept, or compiles it.
+func (e *Engine) findFilter(r *container.Record) (*foundFilter, error) {
+	profile := profileOf(r)
+	if profile == "" {
+		return &foundFilter{}, nil
 	}
 	target, err := filterTarget(r)
 	if err != nil {
 		return nil, err
 	}
-	return compileFilter(profileOf(r), target)
-}
-
-// findFilter returns a filter that is there already, the ready-made one of the
-// default profile or one that was kept, or else the name to keep it by. It
-// returns neither for a container without one.
-func (e *Engine) findFilter(r *container.Record) (*seccomp.Filter, string, error) {
-	profile := profileOf(r)
-	if profile == "" {
-		return nil, "", nil
-	}
-	target, err := filterTarget(r)
-	if err != nil {
-		return nil, "", err
-	}
 	if h := r.Host.Seccomp; h == "" || h == container.SeccompBuiltin {
 		if f, ok := seccomp.Ready(target.Capabilities); ok {
-			return &f, "", nil
+			return &foundFilter{filter: &f}, nil
 		}
 	}
+	if last := e.found; last != nil && last.profile == profile && slices.Equal(last.caps, target.Capabilities) {
+		return last, nil
+	}
+	found := &foundFilter{profile: profile, caps: target.Capabilities}
 	name := filterName(profile, target)
 	if f, ok := e.cachedFilter(name); ok {
-		return &f, "", nil
+		found.filter = &f
+	} else if found.filter, err = compileFilter(profile, target); err != nil {
+		return nil, err
+	} else {
+		found.name = name
 	}
-	return nil, name, nil
+	e.found = found
+	return found, nil
 }
 
 // profileOf is a container's profile in JSON, or "" for none: the default one
@@ -134,10 +142,17 @@ func filterTarget(r *container.Record) (seccomp.Target, error) {
 
 // filterName is the digest of all that a compiled filter depends on.
 func filterName(profile string, t seccomp.Target) string {
-	h := sha256.New()
-	fmt.Fprintf(h, "%d\n%s\n%s\n%s\n", seccomp.Version, t.Arch, t.Kernel, strings.Join(slices.Sorted(slices.Values(t.Capabilities)), ","))
-	io.WriteString(h, profile)
-	return hex.EncodeToString(h.Sum(nil))
+	digest := seccomp.BuiltinDigest()
+	if profile != seccomp.Builtin() {
+		digest = hexDigest(profile)
+	}
+	caps := strings.Join(slices.Sorted(slices.Values(t.Capabilities)), ",")
+	return hexDigest(fmt.Sprintf("%d %s %s %s %s", seccomp.Version, t.Arch, t.Kernel, caps, digest))
+}
+
+func hexDigest(s string) string {
+	sum := sha256.Sum256(unsafe.Slice(unsafe.StringData(s), len(s))) // not []byte(s), which copies
+	return hex.EncodeToString(sum[:])
 }
 
 func compileFilter(profile string, t seccomp.Target) (*seccomp.Filter, error) {

@@ -13,8 +13,14 @@ import (
 //go:embed default.json
 var builtin string
 
+//go:embed default.sha256
+var builtinDigest string
+
 // Builtin is Docker's default profile, in its JSON.
 func Builtin() string { return builtin }
+
+// BuiltinDigest is the SHA-256 of Builtin in hexadecimal digits.
+func BuiltinDigest() string { return builtinDigest }
 
 // conditional are the capabilities with which the default profile allows more.
 var conditional = []string{

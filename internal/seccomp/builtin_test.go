@@ -233,7 +233,7 @@ func TestTablesAreGenerated(t *testing.T) {
 			t.Fatalf("%v\n%s", err, out)
 		}
 	}
-	for _, name := range []string{"syscalls.txt", "default.json", "default_amd64.bpf", "default_arm64.bpf"} {
+	for _, name := range []string{"syscalls.txt", "default.json", "default.sha256", "default_amd64.bpf", "default_arm64.bpf"} {
 		got, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)

@@ -9,6 +9,8 @@
 package main
 
 import (
+	"crypto/sha256"
+	"errors"
 	"fmt"
 	"log"
 	"maps"
@@ -66,7 +68,11 @@ func tables(dir string) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(dir, "default.json"), profile, 0o644)
+	digest := fmt.Sprintf("%x", sha256.Sum256(profile))
+	return errors.Join(
+		os.WriteFile(filepath.Join(dir, "default.json"), profile, 0o644),
+		os.WriteFile(filepath.Join(dir, "default.sha256"), []byte(digest), 0o644),
+	)
 }
 
 func moduleDir(path string) (string, error) {
