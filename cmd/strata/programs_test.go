@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -131,12 +132,11 @@ func startProgram(ts *script, args []string) {
 		defer f.Close()
 		input, args = f, args[1:]
 	}
-	cmd := exec.Command(args[0], args[1:]...)
+	cmd := exec.Command(inPath(ts, args[0]), args[1:]...)
 	cmd.Dir, cmd.Stdin = ts.MkAbs("."), input
-	for _, v := range []string{"STRATA_ROOT", "HOME", "TMPDIR", "WORK"} {
+	for _, v := range []string{"STRATA_ROOT", "HOME", "TMPDIR", "WORK", "PATH"} {
 		cmd.Env = append(cmd.Env, v+"="+ts.Getenv(v))
 	}
-	cmd.Env = append(cmd.Env, "PATH="+os.Getenv("PATH"))
 	p, err := startCommand(cmd)
 	ts.Check(err)
 	ps := programsOf(ts)
@@ -144,6 +144,16 @@ func startProgram(ts *script, args []string) {
 		ps.named = map[string]*program{}
 	}
 	ps.named[name] = p
+}
+
+// inPath finds a program in the script's PATH.
+func inPath(ts *script, name string) string {
+	for dir := range strings.SplitSeq(ts.Getenv("PATH"), ":") {
+		if path, err := exec.LookPath(filepath.Join(dir, name)); err == nil {
+			return path
+		}
+	}
+	return name
 }
 
 func until(ts *script, args []string) {

@@ -35,10 +35,8 @@ func newUserPlace(t *testing.T, subordinate bool) *place {
 	}
 	uid, _ := strconv.Atoi(u.Uid)
 	gid, _ := strconv.Atoi(u.Gid)
-	for dir := p.dir; dir != os.TempDir(); dir = filepath.Dir(dir) { // on the way to his own
-		if err := os.Chmod(dir, 0o755); err != nil {
-			t.Fatal(err)
-		}
+	if err := openTo(p.dir); err != nil {
+		t.Fatal(err)
 	}
 	if err := os.Chown(p.dir, uid, gid); err != nil {
 		t.Fatal(err)
@@ -46,6 +44,16 @@ func newUserPlace(t *testing.T, subordinate bool) *place {
 	p.who = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
 	p.env = append(p.env, "HOME="+p.dir, "USER="+name, "XDG_DATA_HOME=", "SHELL=/bin/sh")
 	return p
+}
+
+// openTo lets every user reach the temporary directory dir.
+func openTo(dir string) error {
+	for ; dir != os.TempDir() && dir != "/"; dir = filepath.Dir(dir) {
+		if err := os.Chmod(dir, 0o755); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // addUser makes a user until the test's end. useradd(8) gives subordinate ids to

@@ -6,6 +6,8 @@ import (
 	"fmt"
 
 	"strata/internal/container"
+	"strata/internal/linux"
+	"strata/internal/rootless"
 )
 
 // userNamespace checks --userns and what it does not go with.
@@ -13,6 +15,11 @@ func (f *containerFlags) userNamespace() (string, error) {
 	switch f.userns {
 	case "", "host":
 		return "", nil
+	}
+	if rootless.Needed() || linux.InUserNamespace() {
+		return "", fmt.Errorf("--userns %s: an ordinary user's containers have the ids that strata unshare has, which is --userns host: the kernel maps the ids of layers for root only", f.userns)
+	}
+	switch f.userns {
 	case container.UserNSAuto:
 	case "keep-id", "nomap":
 		return "", fmt.Errorf("--userns %s: it is for ordinary users; root has auto and host", f.userns)

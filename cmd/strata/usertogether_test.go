@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -165,13 +166,8 @@ func TestNoUserNamespaces(t *testing.T) {
 	needsContainers(t)
 	needs(t, "setpriv")
 	p := newPlace(t)
-	if err := os.Chmod(p.dir, 0o777); err != nil {
+	if err := errors.Join(openTo(p.dir), os.Chmod(p.dir, 0o777)); err != nil {
 		t.Fatal(err)
-	}
-	for dir := filepath.Dir(p.dir); dir != os.TempDir(); dir = filepath.Dir(dir) {
-		if err := os.Chmod(dir, 0o755); err != nil {
-			t.Fatal(err)
-		}
 	}
 	ids := []syscall.SysProcIDMap{{Size: 1 << 16}}
 	cmd := exec.Command("sh", "-c",

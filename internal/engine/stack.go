@@ -94,7 +94,7 @@ func (e *Engine) mountContainer(c *container.Container, ids *idRange, userns *os
 	}
 	root, err := ids.mount(stack)
 	if err != nil {
-		return nil, mountHint(err)
+		return nil, e.ids.mountHint(c.Record.Rootfs, err)
 	}
 	if c.Record.Host.Privileged {
 		return root, nil
@@ -117,7 +117,7 @@ func openWritable(c *container.Container) (upper, work *os.File, err error) {
 	return upper, work, nil
 }
 
-// inheritRoot gives the upperdir the mode and owner of the root directory
+// inheritRoot gives a fresh upperdir the mode and owner of the root directory
 // beneath it: of a merged directory the kernel shows the newest one's.
 func inheritRoot(upper *os.File, lower lowers) error {
 	below, err := linux.Fstat(int(lower[len(lower)-1].Fd()))
@@ -128,15 +128,27 @@ func inheritRoot(upper *os.File, lower lowers) error {
 	if err != nil {
 		return err
 	}
+	if own.Mode&0o7777 != container.FreshMode {
+		return nil
+	}
 	if own.Uid != below.Uid || own.Gid != below.Gid {
-		if err := unix.Fchown(int(upper.Fd()), int(below.Uid), int(below.Gid)); err != nil {
+		err := unix.Fchown(int(upper.Fd()), int(below.Uid), int(below.Gid))
+		if err != nil && err != unix.EINVAL { // somebody without an id in our user namespace
 			return &os.PathError{Op: "chown", Path: upper.Name(), Err: err}
 		}
 	}
-	if own.Mode != below.Mode {
-		return unix.Fchmod(int(upper.Fd()), below.Mode&0o7777)
+	return unix.Fchmod(int(upper.Fd()), below.Mode&0o7777)
+}
+
+// rootChanged tells whether the container has changed mode or owner of its root
+// directory.
+func rootChanged(upper *os.File, lower lowers) (bool, error) {
+	below, err := linux.Fstat(int(lower[len(lower)-1].Fd()))
+	if err != nil {
+		return false, err
 	}
-	return nil
+	own, err := linux.Fstat(int(upper.Fd()))
+	return own.Mode != below.Mode || own.Uid != below.Uid || own.Gid != below.Gid, err
 }
 
 // mountView mounts a stack read-only, with top, if not nil, as its newest layer.

@@ -3,12 +3,14 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"slices"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 
 	"strata/internal/linux"
 )
@@ -80,6 +82,16 @@ func (i *userIDs) check(u user) error {
 	return nil
 }
 
+// mountHint explains why a directory of the host is no root filesystem here: the
+// kernel lets nobody look beneath the mounts of another user's namespace
+// (mount_namespaces(7), "Restrictions").
+func (i *userIDs) mountHint(rootfs string, err error) error {
+	if i == nil || rootfs == "" || !errors.Is(err, unix.EINVAL) {
+		return mountHint(err)
+	}
+	return fmt.Errorf("rootfs %s: mounts beneath it cannot be left out in a user namespace; name a directory without: %w", rootfs, err)
+}
+
 // moreIDs says how a user gets more ids (subuid(5)).
 func moreIDs(kind string) string {
 	return "give yourself a larger range in /etc/" + kind + " (as root: usermod --add-" + kind + "s FIRST-LAST NAME), with newuidmap and newgidmap installed"
@@ -94,12 +106,13 @@ func (i *userIDs) adapt(s *specs.Spec) {
 	if i.single() && s.Process != nil {
 		s.Process.User.AdditionalGids = nil // there is no setgroups(2)
 	}
+	s.Mounts = slices.DeleteFunc(s.Mounts, func(m specs.Mount) bool { return isHosts(s, m) && !exists(m.Destination) })
 	for n := range s.Mounts {
 		m := &s.Mounts[n]
 		if m.Type == "devpts" && !i.hasGroup(ttyGroup) {
 			m.Options = slices.DeleteFunc(slices.Clone(m.Options), func(o string) bool { return strings.HasPrefix(o, "gid=") })
 		}
-		if ns, ok := showsNamespace[m.Type]; ok && !hasNamespace(s, ns) {
+		if isHosts(s, *m) {
 			*m = specs.Mount{Destination: m.Destination, Type: "bind", Source: m.Destination, Options: append([]string{"rbind"}, m.Options...)}
 		}
 	}
@@ -114,6 +127,12 @@ const ttyGroup = 5
 // the host's own mount.
 var showsNamespace = map[string]specs.LinuxNamespaceType{
 	"proc": specs.PIDNamespace, "sysfs": specs.NetworkNamespace, "mqueue": specs.IPCNamespace,
+}
+
+// isHosts reports whether m shows a namespace of the host.
+func isHosts(s *specs.Spec, m specs.Mount) bool {
+	ns, ok := showsNamespace[m.Type]
+	return ok && !hasNamespace(s, ns)
 }
 
 func hasNamespace(s *specs.Spec, t specs.LinuxNamespaceType) bool {
