@@ -164,7 +164,7 @@ func TestNothingIsLeft(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-		} else if !strings.Contains(err.Error(), "cgroup controller ") {
+		} else if !strings.Contains(err.Error(), "the cgroup controller is missing") {
 			t.Errorf("Create: %v", err)
 		}
 		if s.Open(path).Exists() {
@@ -250,6 +250,17 @@ func TestFrozenCgroupTakesIn(t *testing.T) {
 			t.Errorf("processes %v, %v", pids, err)
 		}
 		if err := g.Remove(); err != nil { // before its process is waited for, which does not even die
+			t.Error(err)
+		}
+	})
+}
+
+// A zombie is in no cgroup, and its parent cannot reap it while it is frozen.
+func TestGatherWithZombie(t *testing.T) {
+	each(t, func(t *testing.T, s System) {
+		g := create(t, s, nil)
+		cmd := process(t, "true & exec sh -c 'echo; exec sleep 1000'") // the new program does not know its child
+		if err := errors.Join(g.BeginFreeze(), g.Gather(cmd.Process.Pid, "freezer"), g.Freeze(), g.Remove()); err != nil {
 			t.Error(err)
 		}
 	})

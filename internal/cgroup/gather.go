@@ -3,11 +3,12 @@
 package cgroup
 
 import (
-	"bytes"
-	"errors"
+	"fmt"
 	"os"
 	"slices"
 	"strconv"
+	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -20,7 +21,7 @@ func (g *Group) Gather(first int, controllers ...string) error {
 	if g.system.Version == 2 {
 		controllers = []string{""}
 	}
-	for {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
 		members, err := family(first)
 		if err != nil {
 			return err
@@ -37,6 +38,7 @@ func (g *Group) Gather(first int, controllers ...string) error {
 			return nil
 		}
 	}
+	return fmt.Errorf("move processes into cgroup %s: they fork quicker than they can be moved", g.path)
 }
 
 // moveTo moves the processes that are not in dir, and reports whether there were
@@ -47,8 +49,8 @@ func (g *Group) moveTo(dir string, pids []int) (moved bool, err error) {
 		return false, err
 	}
 	var inside []int
-	for line := range bytes.Lines([]byte(text)) {
-		pid, _ := strconv.Atoi(string(bytes.TrimSpace(line)))
+	for line := range strings.Lines(text) {
+		pid, _ := strconv.Atoi(strings.TrimSpace(line))
 		inside = append(inside, pid)
 	}
 	for _, pid := range pids {
@@ -81,7 +83,11 @@ func family(first int) ([]int, error) {
 		if err != nil {
 			continue
 		}
-		parents[pid] = parentOf(pid)
+		parent, alive := parentOf(pid)
+		if !alive { // while its parent is frozen it stays, and is in no cgroup's list
+			continue
+		}
+		parents[pid] = parent
 		if theirs != ours && theirs != "" && pidNamespace(pid) == theirs {
 			members[pid] = true
 		}
@@ -110,17 +116,17 @@ func pidNamespace(pid int) string {
 	return ns
 }
 
-// parentOf is a field of /proc/PID/stat behind the name, which is in
-// parentheses and may hold any byte (proc_pid_stat(5)). 0 for none.
-func parentOf(pid int) int {
+// parentOf reads fields of /proc/PID/stat behind the name, which is in
+// parentheses and may hold any byte (proc_pid_stat(5)). A zombie is not alive.
+func parentOf(pid int) (parent int, alive bool) {
 	text, err := read("/proc/" + strconv.Itoa(pid) + "/stat")
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return 0
+	if err != nil {
+		return 0, false
 	}
-	fields := bytes.Fields([]byte(text)[bytes.LastIndexByte([]byte(text), ')')+1:])
-	if len(fields) < 2 || string(fields[0]) == "Z" {
-		return 0
+	fields := strings.Fields(text[strings.LastIndexByte(text, ')')+1:])
+	if len(fields) < 2 || fields[0] == "Z" || fields[0] == "X" {
+		return 0, false
 	}
-	parent, _ := strconv.Atoi(string(fields[1]))
-	return parent
+	parent, _ = strconv.Atoi(fields[1])
+	return parent, true
 }

@@ -36,6 +36,9 @@ func (l *settings) memory(m *specs.LinuxMemory) {
 	if limit == -1 && swap == 0 {
 		swap = -1 // as runc does: all of it is unlimited
 	}
+	if swap > 0 && (limit == 0 || limit > swap) {
+		l.bad("memory and swap limit %d: it includes memory, so it needs a memory limit that is not above it", swap)
+	}
 	l.checkBefore(m, limit)
 	if l.version == 2 {
 		l.memory2(limit, swap)
@@ -88,9 +91,6 @@ func (l *settings) memory1(limit, swap int64) {
 // specification with it.
 func (l *settings) memory2(limit, swap int64) {
 	if swap > 0 && limit >= 0 {
-		if limit == 0 || swap < limit {
-			l.bad("memory and swap limit %d: it includes memory, so it needs a memory limit and cannot be below that", swap)
-		}
 		l.set("memory.swap", "", "memory.swap.max", number(max(swap-limit, 0)), memoryText("memory and swap limit", swap))
 		l.optional(swapless(swap))
 	} else if swap != 0 {

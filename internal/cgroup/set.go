@@ -27,11 +27,27 @@ func (g *Group) Set(r *specs.LinuxResources) error {
 		refused, first, err := g.setAll(todo, &undo)
 		if err != nil && len(refused) == len(todo) {
 			g.takeBack(undo)
-			return &Error{Op: "set " + first.limit, Errno: cause(err), Hint: limitHint(err)}
+			return &Error{Op: "set " + first.limit, Errno: cause(err), Hint: g.hint(first, err)}
 		}
 		todo = refused
 	}
 	return nil
+}
+
+// hint says what to do about a setting that was refused, with what the kernel
+// would take where that is known.
+func (g *Group) hint(s setting, err error) string {
+	switch {
+	case isErrno(err, unix.EBUSY), isErrno(err, unix.EACCES), isErrno(err, unix.EPERM), errors.Is(err, os.ErrNotExist):
+	case s.controller == "cpuset":
+		dir := g.dirOf("cpuset")
+		if online, err := read(dir[:strings.LastIndexByte(dir, '/')] + "/" + s.file); err == nil && online != "" {
+			return "there are " + online
+		}
+	case s.controller == "cpu" && strings.HasPrefix(s.limit, "cpu quota"):
+		return "a period is 1000 to 1000000 µs, and a quota at least 1000 µs"
+	}
+	return limitHint(err)
 }
 
 // setAll returns the settings that were refused, and why the first one was.

@@ -36,7 +36,7 @@ func (g *Group) needed1(r *specs.LinuxResources) []string {
 func (g *Group) create1(controller string) error {
 	root := g.system.Root + "/" + controller
 	if !exists(root + "/cgroup.procs") {
-		return missing(controller)
+		return &MissingError{controller}
 	}
 	if slices.ContainsFunc(g.made, func(dir string) bool { return same(dir, g.dir1(controller)) }) {
 		return nil // it shares the hierarchy of another
@@ -55,12 +55,16 @@ func same(a, b string) bool {
 	return unix.Stat(a, &x) == nil && unix.Stat(b, &y) == nil && x.Dev == y.Dev && x.Ino == y.Ino
 }
 
-func missing(controller string) error {
-	return &Error{
-		Op: "cgroup controller " + controller, Errno: os.ErrNotExist,
-		Hint: "limits of " + controller + " cannot be had here: is it mounted, and not in cgroup_disable= of the kernel's command line?",
-	}
+// A MissingError is a controller whose limits cannot be had.
+type MissingError struct{ Controller string }
+
+func (e *MissingError) Error() string {
+	return "limits of " + e.Controller + ": the cgroup controller is missing here; mount it or have it delegated, " +
+		"or take it out of cgroup_disable= on the kernel's command line"
 }
+
+// Unwrap makes it one of what Unavailable knows.
+func (e *MissingError) Unwrap() error { return os.ErrNotExist }
 
 // inheritSets gives the directories of p the processors and memory nodes of the
 // one above: a new cpuset has none and takes no process (cpuset(7)).

@@ -72,7 +72,7 @@ func enableOne(dir, controller string) error {
 	hint := limitHint(err)
 	switch available, _ := read(dir + "/cgroup.controllers"); {
 	case !slices.Contains(strings.Fields(available), controller):
-		return missing(controller)
+		return &MissingError{controller}
 	case isErrno(err, unix.EBUSY): // "no internal processes" (cgroup-v2.rst)
 		hint = "there are processes in " + dir + " itself: move them to a cgroup in it, or name another with --cgroup-parent"
 	}
