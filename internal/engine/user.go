@@ -37,12 +37,21 @@ func lookupUser(root *os.File, name string) (user, error) {
 	if err != nil {
 		return user{}, fmt.Errorf("user %q: %w", name, err)
 	}
+	for _, id := range append([]int{found.Uid, found.Gid}, found.Sgids...) {
+		if id < 0 || id > maxID { // the library takes any number from a file
+			return user{}, fmt.Errorf("user %q: the image gives it the id %d, which cannot be", name, id)
+		}
+	}
 	u := user{uid: uint32(found.Uid), gid: uint32(found.Gid), home: found.Home}
 	for _, g := range found.Sgids {
 		u.groups = append(u.groups, uint32(g))
 	}
 	return u, nil
 }
+
+// maxID is the largest id there is: one more, as 32 bits, is -1, with which
+// setresuid(2) and setresgid(2) leave things as they are.
+const maxID = 1<<32 - 2
 
 // maxAccounts bounds a file of accounts, in bytes.
 const maxAccounts = 10 << 20

@@ -127,3 +127,18 @@ func TestHostileAccounts(t *testing.T) {
 		})
 	}
 }
+
+// TestHostileIDs checks ids in the image's files that are none: -1 would leave a
+// process what it is, which is root.
+func TestHostileIDs(t *testing.T) {
+	for _, line := range []string{"evil:x:-1:0::/:", "evil:x:0:-1::/:", "evil:x:4294967295:0::/:", "evil:x:4294967296:0::/:", "evil:x:5:4294967296::/:"} {
+		root, _ := newAccounts(t, line+"\n", goodGroup)
+		if got, err := lookupUser(root, "evil"); err == nil {
+			t.Errorf("%s: %+v", line, got)
+		}
+	}
+	root, _ := newAccounts(t, "evil:x:5:5::/:\n", "g:x:4294967296:evil\n")
+	if got, err := lookupUser(root, "evil"); err == nil {
+		t.Errorf("a group: %+v", got)
+	}
+}
