@@ -20,6 +20,9 @@ func Main(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
+	done := make(chan struct{})
+	defer close(done)
+	go reapOrphans(done)
 	goroutines := goleak.IgnoreCurrent()
 	code := m.Run()
 	for _, left := range strays(goroutines) {
