@@ -23,6 +23,7 @@ var may = map[string][]string{
 	// machine
 	"internal/linux":    {},
 	"internal/spelling": {},
+	"internal/terminal": {},
 	"internal/cli":      {},
 	"internal/durable":  {"internal/linux"},
 	"internal/mount":    {"internal/linux"},
