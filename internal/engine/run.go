@@ -337,9 +337,12 @@ func (e *Engine) rootShell(r *container.Record) ([]sandbox.Line, error) {
 	if err != nil {
 		return nil, err
 	}
-	options := "nodev,lowerdir=$lower,upperdir=$c/upper,workdir=$c/work,index=off,metacopy=off,redirect_dir=off"
+	options := "nodev,lowerdir=$lower,upperdir=$c/upper,workdir=$c/work,index=off,metacopy=off,redirect_dir=nofollow"
 	if r.AutoRemove {
 		options += ",volatile"
+	}
+	if e.marks.UserXattr {
+		options += ",userxattr"
 	}
 	return []sandbox.Line{
 		{Command: "lower=" + sandbox.Quote(stack), Why: "the read-only layers, newest first, shared by all"},
