@@ -5,7 +5,7 @@ VERSION  ?= 0.1.0-dev
 export CGO_ENABLED = 0
 GOFLAGS_BUILD = -trimpath -ldflags='-s -w -X main.version=$(VERSION)'
 
-.PHONY: all mini build demo test test-unit lint fuzz bench deps clean
+.PHONY: all mini build demo test test-unit test-vm lint fuzz bench deps clean
 
 all: build
 
@@ -29,6 +29,11 @@ test: deps build
 	$(GO) vet ./... && cd mini && $(GO) vet ./...
 	$(GO) test -count=1 ./... # not from the cache: it does not know the programs that tests build
 	cd mini && $(GO) test ./...
+
+# Debian 12's kernel in QEMU, without KVM: another kernel, cgroup v2.
+test-vm: mini
+	./.ci/deps vm
+	$(GO) run ./vm
 
 lint:
 	./.ci/lint

@@ -151,11 +151,23 @@ func plugins() (found []string) {
 	return found
 }
 
+// data adds the files of a package that are no code.
+func (a *archive) data(name, from string) {
+	a.dir(name)
+	entries, err := os.ReadDir(from)
+	a.err = errors.Join(a.err, err)
+	for _, e := range entries {
+		if e.Type().IsRegular() && path.Ext(e.Name()) != ".go" {
+			a.file(path.Join(name, e.Name()), filepath.Join(from, e.Name()))
+		}
+	}
+}
+
 // sources are the files that tests read, where they look for them.
 func (a *archive) sources(suites []suite) {
 	var list strings.Builder
 	for _, s := range suites {
-		a.dir("strata/" + s.dir)
+		a.data("strata/"+s.dir, s.dir)
 		a.tree("strata/"+s.dir+"/testdata", filepath.Join(s.dir, "testdata"))
 		list.WriteString(s.line() + "\n")
 	}
