@@ -47,7 +47,7 @@ func limitHint(err error) string {
 	case errors.Is(err, os.ErrPermission):
 		return "run it as root, or let a cgroup be delegated to you (systemd: Delegate=yes)"
 	case errors.Is(err, unix.ENODEV), errors.Is(err, unix.ENXIO):
-		return "there is no such disk; name a whole disk and not a partition"
+		return "there is no such device; of a disk, name the whole and not a partition"
 	case errors.Is(err, unix.ENOSPC):
 		return "it has no processor or memory node in it that is online"
 	case errors.Is(err, os.ErrNotExist):
