@@ -225,7 +225,7 @@ func TestTablesAreGenerated(t *testing.T) {
 	}
 	dir := t.TempDir()
 	bin := dir + "/generate"
-	if out, err := exec.Command("go", "build", "-o", bin, "generate.go").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-o", bin, "./generate").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	for _, what := range []string{"tables", "programs"} {
@@ -243,7 +243,7 @@ func TestTablesAreGenerated(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !bytes.Equal(got, want) {
-			t.Errorf("%s is not what generate.go writes; go generate ./internal/seccomp", name)
+			t.Errorf("%s is not what the generator writes; go generate ./internal/seccomp", name)
 		}
 	}
 }

@@ -15,8 +15,8 @@ import (
 //go:embed syscalls.txt
 var syscalls string
 
-//go:generate go run generate.go tables .
-//go:generate go run generate.go programs .
+//go:generate go run ./generate tables .
+//go:generate go run ./generate programs .
 
 // column is one of the table of system calls.
 type column int
