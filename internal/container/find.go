@@ -260,7 +260,9 @@ func (c *Containers) nearest(name string) []string {
 	entries, _ := c.List()
 	var names []string
 	for _, e := range entries {
-		names = append(names, e.Record.DisplayName())
+		if other := e.Record.DisplayName(); other != name { // one that has just come is not what was meant
+			names = append(names, other)
+		}
 	}
 	return spelling.Nearest(name, names)
 }

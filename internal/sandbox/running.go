@@ -90,10 +90,16 @@ func (r *Running) file(name string) string { return "/proc/" + strconv.Itoa(r.pi
 // the container's: open it with linux.OpenInRoot.
 func (r *Running) Root() *os.File { return r.root }
 
-// Ended reports whether the first process has, and with it the sandbox.
+// Ended reports whether the first process has, and with it the sandbox, or is
+// about to: it has no root directory any more when it kills the others, and its
+// pidfd says that it has ended when they are gone (do_exit in kernel/exit.c).
 func (r *Running) Ended() bool {
 	n, err := unix.Poll([]unix.PollFd{{Fd: int32(r.pidfd.Fd()), Events: unix.POLLIN}}, 0)
-	return err == nil && n > 0
+	if err == nil && n > 0 {
+		return true
+	}
+	_, err = os.Readlink(r.file("root"))
+	return errors.Is(err, os.ErrNotExist)
 }
 
 // Close closes what OpenRunning has opened.
