@@ -47,7 +47,7 @@ const ordinaryEnv = "ORDINARY_USER"
 var scriptsForRoot = []string{
 	"mount", "odd-store", "inspect-json", "import-directory", "import-archives", "damaged", "bad-images",
 	"export", "diff-special", "run-privileged", "userns",
-	"limits", "update", "pause", "rootfs-store", "rootfs-host", "gc", "bad-store", "run-volumes", "run-readonly", "run-stdio", "run-modes", "import-holes",
+	"limits", "update", "pause", "cgroup-v2", "rootfs-store", "rootfs-host", "gc", "bad-store", "run-volumes", "run-readonly", "run-stdio", "run-modes", "import-holes",
 }
 
 // userRootfs copies the tests' root filesystem for the user u: what is root's in
