@@ -137,7 +137,7 @@ func tryExclusive(dir *os.File) (*durable.Lock, error) {
 // fill makes what is in the directory, the record last.
 func (c *Container) fill() error {
 	for _, name := range []string{upperDir, workDir} {
-		if err := unix.Mkdirat(int(c.dir.Fd()), name, 0o755); err != nil {
+		if err := unix.Mkdirat(int(c.dir.Fd()), name, FreshMode); err != nil {
 			return &os.PathError{Op: "mkdir", Path: filepath.Join(c.path, name), Err: err}
 		}
 	}
@@ -265,10 +265,14 @@ func (c *Container) RebaseIn(b *durable.Batch, r Record) error {
 	return nil
 }
 
+// FreshMode is that of an upperdir that has not yet been given mode and owner of
+// the root directory that it stands for. From then on they are the container's.
+const FreshMode = 0o1700
+
 // RenewUpper makes the upperdir anew where it has been taken away to become a
-// layer, with the mode and owner of the root directory that it stands for.
+// layer.
 func (c *Container) RenewUpper() error {
-	err := unix.Mkdirat(int(c.dir.Fd()), upperDir, 0o755)
+	err := unix.Mkdirat(int(c.dir.Fd()), upperDir, FreshMode)
 	if err != nil && err != unix.EEXIST {
 		return &os.PathError{Op: "mkdir", Path: c.UpperPath(), Err: err}
 	}

@@ -99,9 +99,11 @@ func (e *Engine) hasImage(r *container.Record) error {
 // and then does o.Sealed. Each step can be interrupted: settle goes on from the
 // record. That the record says no more of it is not put on disk: it need not be.
 func (e *Engine) seal(ctx context.Context, c *container.Container, o store.SealOptions) error {
-	if err := e.normalise(&c.Record, c.UpperPath()); err != nil {
+	rootChanged, err := e.normalise(&c.Record, c.UpperPath())
+	if err != nil {
 		return err
 	}
+	o.Root = rootChanged
 	r := c.Record
 	o.Ready = func(l store.Layer, b *durable.Batch) error {
 		r.Layers = append(r.Layers[:len(r.Layers):len(r.Layers)], l.DiffID)
@@ -118,23 +120,30 @@ func (e *Engine) seal(ctx context.Context, c *container.Container, o store.SealO
 		b.Do(c.RenewUpper, c.Dir())
 		return c.RebaseIn(b, r)
 	}
-	_, err := e.store.Seal(ctx, c.Dir(), container.UpperName, o)
+	_, err = e.store.Seal(ctx, c.Dir(), container.UpperName, o)
 	return errors.Join(err, e.settle(c)) // settle: after an error
 }
 
-func (e *Engine) normalise(r *container.Record, upperPath string) error {
+// normalise makes an upperdir what its layer is to be, and tells whether that is
+// to say something of the root directory too.
+func (e *Engine) normalise(r *container.Record, upperPath string) (rootHasChanged bool, err error) {
 	lower, err := e.openLowers(r)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer lower.close()
 	upper, err := linux.OpenDir(upperPath)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer upper.Close()
-	_, err = overlay.Normalise(upper, lower, e.marks)
-	return err
+	if err := inheritRoot(upper, lower); err != nil {
+		return false, err
+	}
+	if _, err := overlay.Normalise(upper, lower, e.marks); err != nil {
+		return false, err
+	}
+	return rootChanged(upper, lower)
 }
 
 // commitConfig is the config of the image that the container was made from,
@@ -247,7 +256,7 @@ func (e *Engine) sealCopy(ctx context.Context, r *container.Record, upper *os.Fi
 	if err := e.copyTree(ctx, upper, parent); err != nil {
 		return err
 	}
-	if err := e.normalise(r, parent.Name()+"/"+copyName); err != nil {
+	if o.Root, err = e.normalise(r, parent.Name()+"/"+copyName); err != nil {
 		return err
 	}
 	_, err = e.store.Seal(ctx, parent, copyName, o)
@@ -266,7 +275,7 @@ func (e *Engine) copyTree(ctx context.Context, from, parent *os.File) error {
 	defer to.Close()
 	return pipe(
 		func(w io.Writer) error {
-			_, err := layer.Write(ctx, from, w, nil, layer.WriteOptions{Marks: e.marks})
+			_, err := layer.Write(ctx, from, w, nil, layer.WriteOptions{Marks: e.marks, Root: true})
 			return err
 		},
 		func(archive io.Reader) error {

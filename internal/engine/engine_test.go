@@ -140,7 +140,7 @@ func interruptions() map[string]func(*testing.T, *Engine, *container.Container) 
 		}
 	}
 	seal := func(t *testing.T, e *Engine, c *container.Container, after error) {
-		if err := e.normalise(&c.Record, c.UpperPath()); err != nil {
+		if _, err := e.normalise(&c.Record, c.UpperPath()); err != nil {
 			t.Fatal(err)
 		}
 		err := e.shared(func() error {
@@ -154,7 +154,7 @@ func interruptions() map[string]func(*testing.T, *Engine, *container.Container) 
 	return map[string]func(*testing.T, *Engine, *container.Container){
 		"before anything": func(*testing.T, *Engine, *container.Container) {},
 		"normalised": func(t *testing.T, e *Engine, c *container.Container) {
-			if err := e.normalise(&c.Record, c.UpperPath()); err != nil {
+			if _, err := e.normalise(&c.Record, c.UpperPath()); err != nil {
 				t.Fatal(err)
 			}
 		},

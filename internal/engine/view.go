@@ -24,6 +24,9 @@ import (
 // (ovl_check_layer in fs/overlayfs/super.c); for one the kernel wants an empty
 // workdir too, which nobody else uses as long as the mount lives.
 func (e *Engine) mountTree(r *container.Record, lower lowers, upper, work *os.File) (*os.File, error) {
+	if err := inheritRoot(upper, lower); err != nil {
+		return nil, err
+	}
 	if r.Rootfs == "" {
 		return e.mountView(lower, upper)
 	}

@@ -3,6 +3,7 @@
 package store
 
 import (
+	"bytes"
 	"maps"
 	"path"
 	"slices"
@@ -20,10 +21,10 @@ type attributes struct {
 	xattrs map[string][]byte
 }
 
-// usual tells whether a are those of a directory that an archive implies. Its
+// same tells whether two directories show the same but for what is in them. Their
 // time is no reason for a completion.
-func (a attributes) usual() bool {
-	return a.st.Mode&0o7777 == 0o755 && a.st.Uid == 0 && a.st.Gid == 0 && len(a.xattrs) == 0
+func (a attributes) same(b attributes) bool {
+	return a.st.Mode == b.st.Mode && a.st.Uid == b.st.Uid && a.st.Gid == b.st.Gid && maps.EqualFunc(a.xattrs, b.xattrs, bytes.Equal)
 }
 
 // completer makes a tree of the directories that a layer implies, with the
@@ -36,7 +37,7 @@ type completer struct {
 }
 
 // look finds what the implied directory p has in the layers beneath, and notes it
-// in given if it is not the usual.
+// in given if it is not what the layer's own has.
 func (c *completer) look(p string) error {
 	hidden, err := c.hidden(p)
 	if err != nil || hidden {
@@ -45,10 +46,11 @@ func (c *completer) look(p string) error {
 	a, err := c.read(c.beneath, p)
 	switch err {
 	case nil:
-		if !a.usual() {
+		own, err := c.read(c.layer, p)
+		if err == nil && !a.same(own) {
 			c.given[p] = a
 		}
-		return nil
+		return err
 	case unix.ENOENT, unix.ENOTDIR, unix.ELOOP: // nothing there, or something that the layer's directory replaces
 		return nil
 	}

@@ -111,6 +111,9 @@ func (s *Store) describe(ctx context.Context, dir, from *os.File, name string, o
 		info, err = layer.Write(ctx, upper, &early, record, layer.WriteOptions{Marks: s.opts.Marks, Epoch: opts.Epoch, Root: opts.Root})
 		return err
 	})
+	if err == nil && !opts.Root { // other stacks may have another root beneath the same layer
+		err = writeImplied(dir, []string{"."})
+	}
 	if err := errors.Join(err, early.wait()); err != nil {
 		return Layer{}, err
 	}
