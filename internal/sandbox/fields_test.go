@@ -161,7 +161,7 @@ func TestKernelRefusals(t *testing.T) {
 			s.Linux.Devices = []specs.LinuxDevice{{Path: "/dev/x", Type: "c", Major: 999, Minor: 1}}
 		},
 		"set scheduler SCHED_FIFO: invalid argument": func(s *specs.Spec) { s.Process.Scheduler = &specs.Scheduler{Policy: specs.SchedFIFO} },
-		"set limit nofile to 4000000000:4000000000: operation not permitted": func(s *specs.Spec) {
+		"CAP_SYS_RESOURCE raises it): operation not permitted": func(s *specs.Spec) {
 			s.Process.Rlimits = []specs.POSIXRlimit{{Type: "RLIMIT_NOFILE", Soft: 4e9, Hard: 4e9}}
 		},
 	} {
@@ -197,8 +197,13 @@ var refused = map[string]func(*specs.Spec){
 		s.Linux.Namespaces = s.Linux.Namespaces[:5]
 		s.Linux.Sysctl = map[string]string{"net.core.somaxconn": "1"}
 	},
-	"linux.personality":               func(s *specs.Spec) { s.Linux.Personality = &specs.LinuxPersonality{Domain: "BSD"} },
-	"linux.rootfsPropagation sideway": func(s *specs.Spec) { s.Linux.RootfsPropagation = "sideway" },
+	"linux.sysctl net.core.wmem_max": func(s *specs.Spec) { // by another name of our own namespace
+		s.Linux.Namespaces[5].Path = "/proc/self/ns/net"
+		s.Linux.Sysctl = map[string]string{"net.core.wmem_max": "1"}
+	},
+	"hostname without a uts namespace of its own": func(s *specs.Spec) { s.Linux.Namespaces[2].Path = "/proc/thread-self/ns/uts" },
+	"linux.personality":                           func(s *specs.Spec) { s.Linux.Personality = &specs.LinuxPersonality{Domain: "BSD"} },
+	"linux.rootfsPropagation sideway":             func(s *specs.Spec) { s.Linux.RootfsPropagation = "sideway" },
 	"hostname without": func(s *specs.Spec) {
 		s.Linux.Namespaces = append(s.Linux.Namespaces[:2:2], s.Linux.Namespaces[3:]...)
 	},

@@ -45,12 +45,21 @@ func rlimitSteps(s *specs.Spec) []step {
 			lines: line("prlimit --pid $$ --"+name+"="+limitText(l), "what one process may use of it"),
 			prepare: func(p *preparation) error {
 				limit := &unix.Rlimit{Cur: l.Soft, Max: l.Hard}
-				p.call("set limit "+name+" to "+limitText(l), unix.SYS_PRLIMIT64, 0, rlimits[l.Type], spawn.Pin(&p.list, limit), 0)
+				p.call("set limit "+name+" to "+limitText(l)+aboveOurs(l), unix.SYS_PRLIMIT64, 0, rlimits[l.Type], spawn.Pin(&p.list, limit), 0)
 				return nil
 			},
 		})
 	}
 	return steps
+}
+
+// aboveOurs says, for the error, why the kernel may refuse l (getrlimit(2)).
+func aboveOurs(l specs.POSIXRlimit) string {
+	var own unix.Rlimit
+	if unix.Getrlimit(int(rlimits[l.Type]), &own) != nil || l.Hard <= own.Max {
+		return ""
+	}
+	return " (ours is " + amount(own.Max) + ", and only CAP_SYS_RESOURCE raises it)"
 }
 
 // limitText is a limit as prlimit(1) takes it.

@@ -122,7 +122,12 @@ func oomSteps(s *specs.Spec) []step {
 			if err != nil {
 				return err
 			}
-			p.writeFile("set oom_score_adj", strings.TrimPrefix(oomFile, "/"), text)
+			own = strings.TrimSpace(own)
+			name := "set oom_score_adj"
+			if ours, err := strconv.Atoi(own); err == nil && *s.Process.OOMScoreAdj < ours {
+				name += " (ours is " + own + ", and only CAP_SYS_RESOURCE lowers it)"
+			}
+			p.writeFile(name, strings.TrimPrefix(oomFile, "/"), text)
 			p.after = append(p.after, func() error { return writeSmall(oomFile, own) })
 			return nil
 		},
