@@ -35,7 +35,7 @@ func TestScriptsAsUser(t *testing.T) {
 		RequireExplicitExec: true,
 		Setup:               func(env *testscript.Env) error { return setupUserScript(env, u, rootfs) },
 		Cmds:                scriptCommands(),
-		Deadline:            time.Now().Add(4 * patience),
+		Deadline:            time.Now().Add(8 * patience),
 	})
 }
 
@@ -43,7 +43,8 @@ func TestScriptsAsUser(t *testing.T) {
 const ordinaryEnv = "ORDINARY_USER"
 
 // scriptsForRoot are about what an ordinary user cannot do: mount on the host, make
-// devices, have a container with ids of its own, own what the script made as root.
+// devices, limit resources, have a container with ids of its own, own what the
+// script made as root.
 var scriptsForRoot = []string{
 	"mount", "odd-store", "inspect-json", "import-directory", "import-archives", "damaged", "bad-images",
 	"export", "diff-special", "run-privileged", "userns",
