@@ -118,10 +118,12 @@ func (e *Engine) findFilter(r *container.Record) (*foundFilter, error) {
 	name := filterName(profile, target)
 	if f, ok := e.cachedFilter(name); ok {
 		found.filter = &f
-	} else if found.filter, err = compileFilter(profile, target); err != nil {
-		return nil, err
 	} else {
 		found.name = name
+		found.filter, err = compileFilter(profile, target)
+	}
+	if err != nil {
+		return nil, err
 	}
 	e.found = found
 	return found, nil

@@ -58,6 +58,11 @@ func profiles(names []string) *rapid.Generator[*specs.LinuxSeccomp] {
 		s.DefaultAction, s.DefaultErrnoRet = drawAction(t)
 		s.Architectures = rapid.SliceOfN(rapid.SampledFrom(architectures[:6]), 0, 5).Draw(t, "architectures")
 		s.Syscalls = rapid.SliceOfN(rules(names), 0, 30).Draw(t, "rules")
+		for i := range s.Syscalls {
+			if rapid.IntRange(0, 3).Draw(t, "redundant") == 0 {
+				s.Syscalls[i].Action, s.Syscalls[i].ErrnoRet = s.DefaultAction, s.DefaultErrnoRet
+			}
+		}
 		return s
 	})
 }
@@ -139,6 +144,40 @@ func TestComparisons(t *testing.T) {
 					}
 				}
 			}
+		}
+	}
+}
+
+// TestPrecedence is what Compile says of profiles that say two things.
+func TestPrecedence(t *testing.T) {
+	is := func(op specs.LinuxSeccompOperator, index uint, value uint64) specs.LinuxSeccompArg {
+		return specs.LinuxSeccompArg{Index: index, Value: value, Op: op}
+	}
+	rule := func(a specs.LinuxSeccompAction, args ...specs.LinuxSeccompArg) specs.LinuxSyscall {
+		return specs.LinuxSyscall{Names: []string{"read"}, Action: a, Args: args}
+	}
+	const errno, allow, log, trap = 0x50001, 0x7fff0000, 0x7ffc0000, 0x30000
+	for _, c := range []struct {
+		name  string
+		rules []specs.LinuxSyscall
+		args  [6]uint64
+		want  uint32
+	}{
+		{"without arguments goes first", []specs.LinuxSyscall{rule(specs.ActTrap, is(specs.OpEqualTo, 0, 7)), rule(specs.ActAllow)}, [6]uint64{7}, allow},
+		{"the first without arguments", []specs.LinuxSyscall{rule(specs.ActLog), rule(specs.ActAllow)}, [6]uint64{}, log},
+		{"the first that holds", []specs.LinuxSyscall{rule(specs.ActTrap, is(specs.OpLessThan, 0, 9)), rule(specs.ActAllow, is(specs.OpLessThan, 0, 99))}, [6]uint64{7}, trap},
+		{"the second, as the first does not hold", []specs.LinuxSyscall{rule(specs.ActTrap, is(specs.OpLessThan, 0, 9)), rule(specs.ActAllow, is(specs.OpLessThan, 0, 99))}, [6]uint64{9}, allow},
+		{"the default is as good as not there", []specs.LinuxSyscall{rule(specs.ActErrno, is(specs.OpEqualTo, 0, 7)), rule(specs.ActAllow, is(specs.OpLessThan, 0, 9))}, [6]uint64{7}, allow},
+		{"the default without arguments too", []specs.LinuxSyscall{rule(specs.ActErrno), rule(specs.ActAllow, is(specs.OpLessThan, 0, 9))}, [6]uint64{7}, allow},
+		{"all conditions", []specs.LinuxSyscall{rule(specs.ActAllow, is(specs.OpEqualTo, 0, 7), is(specs.OpEqualTo, 1, 8))}, [6]uint64{7, 9}, errno},
+		{"any of two on one argument", []specs.LinuxSyscall{rule(specs.ActAllow, is(specs.OpEqualTo, 0, 7), is(specs.OpEqualTo, 0, 8), is(specs.OpEqualTo, 1, 1))}, [6]uint64{7, 2}, allow},
+	} {
+		f, err := Compile(&specs.LinuxSeccomp{DefaultAction: specs.ActErrno, Syscalls: c.rules}, "amd64")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := mustRun(t, f, data{arch: 0xc000003e, args: c.args}); got != c.want {
+			t.Errorf("%s: %#x, want %#x", c.name, got, c.want)
 		}
 	}
 }
