@@ -55,7 +55,7 @@ func deviceSteps(s *specs.Spec) []step {
 // isDefaultDevice is true of what devSteps have made already.
 func isDefaultDevice(s *specs.Spec, d specs.LinuxDevice) bool {
 	for _, known := range devices {
-		if d.Path == "/dev/"+known.name && d.Major == int64(known.major) && d.Minor == int64(known.minor) {
+		if d.Type != "b" && d.Path == "/dev/"+known.name && d.Major == int64(known.major) && d.Minor == int64(known.minor) {
 			return mountsDev(s)
 		}
 	}

@@ -45,6 +45,9 @@ func TestFields(t *testing.T) {
 			"1:7:character special file\n2\nsh: write error: No space left on device", func(s *specs.Spec) {
 				s.Linux.Devices = []specs.LinuxDevice{{Path: "/dev/sub/full", Type: "c", Major: 1, Minor: 7}, {Path: "/dev/null", Type: "c", Major: 1, Minor: 3}}
 			}},
+		{"linux.devices by number", "stat -c %t:%T /dev/kmsg", "1:7", func(s *specs.Spec) { // the host's of that name is another
+			s.Linux.Devices = []specs.LinuxDevice{{Path: "/dev/kmsg", Type: "c", Major: 1, Minor: 7}}
+		}},
 		{"linux.sysctl", "cat /proc/sys/kernel/shmmni /proc/sys/net/ipv4/ip_forward /proc/sys/fs/mqueue/msg_max; echo 0 2>&1 >/proc/sys/net/ipv4/ip_forward",
 			"123\n1\n77\nsh: can't create /proc/sys/net/ipv4/ip_forward: Read-only file system", func(s *specs.Spec) {
 				s.Linux.Sysctl = map[string]string{"kernel.shmmni": "123", "net/ipv4/ip_forward": "1", "fs.mqueue.msg_max": "77"}
@@ -159,6 +162,12 @@ func TestKernelRefusals(t *testing.T) {
 		"set sysctl kernel.shmmni to x: invalid argument":             func(s *specs.Spec) { s.Linux.Sysctl = map[string]string{"kernel.shmmni": "x"} },
 		"device /dev/x: the host has no char device 999:1": func(s *specs.Spec) {
 			s.Linux.Devices = []specs.LinuxDevice{{Path: "/dev/x", Type: "c", Major: 999, Minor: 1}}
+		},
+		"device /dev/full: the host has no block device 1:7": func(s *specs.Spec) {
+			s.Linux.Devices = []specs.LinuxDevice{{Path: "/dev/full", Type: "b", Major: 1, Minor: 7}}
+		},
+		"linux.devices /dev/sub/full: fileMode 0600 where the host has 0666": func(s *specs.Spec) {
+			s.Linux.Devices = []specs.LinuxDevice{{Path: "/dev/sub/full", Type: "c", Major: 1, Minor: 7, FileMode: ptr(os.FileMode(0o600))}}
 		},
 		"set scheduler SCHED_FIFO: invalid argument": func(s *specs.Spec) { s.Process.Scheduler = &specs.Scheduler{Policy: specs.SchedFIFO} },
 		"CAP_SYS_RESOURCE raises it): operation not permitted": func(s *specs.Spec) {
