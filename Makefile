@@ -5,7 +5,7 @@ VERSION  ?= 0.1.0-dev
 export CGO_ENABLED = 0
 GOFLAGS_BUILD = -trimpath -ldflags='-s -w -X main.version=$(VERSION)'
 
-.PHONY: all mini build demo test test-unit test-vm lint fuzz bench deps clean
+.PHONY: all mini build demo test test-long test-unit test-vm lint fuzz bench deps clean
 
 all: build
 
@@ -34,6 +34,10 @@ test: deps build
 test-vm: mini
 	./.ci/deps vm
 	$(GO) run ./vm
+
+# The tests that look for races, in their long form: thousands of rounds, an hour.
+test-long: deps build
+	STRATA_TEST_LONG=1 $(GO) test -count=1 -timeout 3h -v -run 'Swapped|Overwritten|Cycles|KilledRun|KilledExec' ./cmd/strata
 
 lint:
 	./.ci/lint

@@ -74,14 +74,14 @@ func processesOf(text string) (pids []int) {
 	return pids
 }
 
-// TestKilledRun kills strata run at random moments, a hundred times. Its
+// TestKilledRun kills strata run at random moments. Its
 // container ends with it, nothing stays mounted, and gc takes what is left.
 func TestKilledRun(t *testing.T) {
 	t.Parallel()
 	needsContainers(t)
 	p := newPlace(t)
 	p.must("import", os.Getenv(rootfsEnv), "bb")
-	for i := range 100 {
+	for i := range rounds(100, 1000) {
 		args := []string{"run", "--rm", "--name", "killed", "bb", "sh", "-c", "echo x > /x; exec sleep 1000"}
 		if i%4 == 0 {
 			args = append([]string{"run", "--init"}, args[1:]...)
