@@ -9,6 +9,8 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"strata/internal/linux"
 )
 
 // Set gives the cgroup limits. What r does not name stays as it is. When the
@@ -118,6 +120,23 @@ func (g *Group) Add(pid int) error {
 		}
 	}
 	return nil
+}
+
+// Tasks opens the files by which a thread enters the cgroup when it writes "0"
+// to each; with version 2 there are none. The caller closes them.
+func (g *Group) Tasks() (files []*os.File, err error) {
+	if g.system.Version == 2 {
+		return nil, nil
+	}
+	for _, dir := range g.dirs() {
+		fd, openErr := linux.OpenAt(unix.AT_FDCWD, dir+"/tasks", unix.O_WRONLY, 0)
+		if openErr != nil {
+			err = errors.Join(err, &os.PathError{Op: "open", Path: dir + "/tasks", Err: openErr})
+			continue
+		}
+		files = append(files, os.NewFile(uintptr(fd), dir))
+	}
+	return files, err
 }
 
 func addHint(err error) string {

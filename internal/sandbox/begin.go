@@ -22,6 +22,7 @@ type Child struct {
 	// userns is its user namespace, or nil.
 	userns *os.File
 	group  *cgroup.Group // or nil
+	tasks  []*os.File    // by which it enters that
 }
 
 // An ownMount is a filesystem that shows the namespaces of the process that
@@ -156,7 +157,7 @@ func (c *Child) close() error {
 	if c.userns != nil {
 		files = append(files, c.userns)
 	}
-	return closeAll(files)
+	return closeAll(append(files, c.tasks...))
 }
 
 func dieWithParent() spawn.Call {
@@ -185,7 +186,7 @@ func leaveHost(first *spawn.List) {
 	pivot := []spawn.Call{
 		newCall("mount an empty root", unix.SYS_MOUNT, kind, proc, kind, unix.MS_RDONLY, first.String("nr_inodes=1")),
 		newCall("chdir to the empty root", unix.SYS_CHDIR, proc),
-		newCall("pivot_root", unix.SYS_PIVOT_ROOT, dot, dot), // pivot_root(2), "pivot_root(".", ".")"
+		newCall(pivotRoot, unix.SYS_PIVOT_ROOT, dot, dot), // pivot_root(2), "pivot_root(".", ".")"
 		newCall("detach the old root", unix.SYS_UMOUNT2, dot, unix.MNT_DETACH),
 	}
 	done.SkipOnPositive = len(pivot)

@@ -69,25 +69,27 @@ func (c *Child) cgroupFile() *os.File {
 	return c.group.File()
 }
 
-// limit sets the limits while the kernel makes the child's namespaces.
-func (c *Child) limit() error {
+// limit sets the limits while the kernel makes the child's namespaces, and opens
+// what the child needs to enter the cgroup.
+func (c *Child) limit() (err error) {
 	if c.group == nil {
 		return nil
 	}
-	return c.group.Set(c.spec.Linux.Resources)
-}
-
-// enterCgroup moves the child, which waits, to its cgroup where the clone has
-// not begun in it: with version 1.
-func (c *Child) enterCgroup() error {
-	if c.group == nil || c.group.File() != nil {
-		return nil
-	}
-	p, err := c.Process()
-	if err != nil {
+	if err := c.group.Set(c.spec.Linux.Resources); err != nil {
 		return err
 	}
-	return c.group.Add(p.Pid)
+	c.tasks, err = c.group.Tasks()
+	return err
+}
+
+// enterCgroup adds the calls by which the child itself enters a cgroup of version
+// 1; with version 2 it has begun there. A thread that moves itself, and nobody
+// else, needs no lock that waits for every processor, which takes milliseconds
+// (cgroup_procs_write_start in kernel/cgroup/cgroup.c, since 6.0).
+func (p *preparation) enterCgroup(tasks []*os.File) {
+	for _, f := range tasks {
+		p.call("enter cgroup "+f.Name(), unix.SYS_WRITE, f.Fd(), p.list.String("0"), 1)
+	}
 }
 
 // removeCgroup removes the cgroup when the child is gone.
@@ -112,6 +114,7 @@ func cgroupSteps(p *Plan) []step {
 		return nil
 	}
 	return []step{{prepare: func(prep *preparation) error {
+		prep.enterCgroup(prep.child.tasks)
 		if prep.child.group != nil && cloneFlags(p.spec)&unix.CLONE_NEWCGROUP != 0 {
 			prep.call("make a cgroup namespace", unix.SYS_UNSHARE, unix.CLONE_NEWCGROUP)
 		}
@@ -158,12 +161,24 @@ func beginIn(g *cgroup.Group, first *spawn.List, o spawn.Options) (*spawn.Child,
 	if err != nil {
 		return nil, err
 	}
-	p, err := child.Process() // the cgroup stays open until the clone is made
-	if err == nil && o.Cgroup == nil {
-		err = g.Add(p.Pid)
-	}
-	if err != nil {
+	if _, err := child.Process(); err != nil { // the cgroup stays open until the clone is made
 		return nil, errors.Join(err, child.Abandon())
 	}
 	return child, nil
+}
+
+// entryCgroupStep lets a process that joins a sandbox later enter its cgroup of
+// version 1.
+func entryCgroupStep(s *specs.Spec) step {
+	return step{prepare: func(prep *preparation) error {
+		if s.Linux.CgroupsPath == "" {
+			return nil
+		}
+		tasks, err := cgroup.Here().Open(s.Linux.CgroupsPath).Tasks()
+		for _, f := range tasks {
+			prep.keep(f)
+		}
+		prep.enterCgroup(tasks)
+		return err
+	}}
 }

@@ -29,6 +29,7 @@ func NewEntry(spec *specs.Spec, r *Running, options Options) (*Plan, error) {
 		return nil, errors.New("enter a sandbox: it has no mount namespace of its own")
 	}
 	p := &Plan{spec: spec, options: options}
+	p.add(entryCgroupStep(spec))
 	p.add(stdioSteps(p)...)
 	p.add(step{prepare: func(prep *preparation) error { return prep.hostDirectory() }})
 	p.add(oomSteps(spec)...)

@@ -136,14 +136,18 @@ func closeAll(files []*os.File) error {
 func (p *Plan) Start(child *Child, root *os.File) (_ *Process, err error) {
 	prep := &preparation{root: root, child: child, watched: isWatched(p.spec)}
 	defer func() { err = errors.Join(err, prep.close(), child.close()) }()
+	if err := child.limit(); err != nil {
+		return nil, errors.Join(err, child.Child.Abandon(), child.removeCgroup())
+	}
 	if err := child.asRoot(func() error { return prep.prepare(p.steps) }); err != nil {
 		return nil, errors.Join(err, child.Child.Abandon(), child.removeCgroup())
 	}
-	if err := errors.Join(child.limit(), child.enterCgroup(), prep.hideFromHost(p.spec)); err != nil {
+	if err := prep.hideFromHost(p.spec); err != nil {
 		return nil, errors.Join(err, child.Child.Abandon(), child.removeCgroup())
 	}
 	p.Prepared = time.Now()
 	process, err := child.Continue(&prep.list)
+	err = rootHint(err)
 	if err == nil {
 		err = prep.launched(process)
 	}
