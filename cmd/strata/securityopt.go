@@ -22,7 +22,7 @@ func securityOptions(values []string, i *container.Isolation) error {
 	return nil
 }
 
-func securityOption(option string, i *container.Isolation) (err error) {
+func securityOption(option string, i *container.Isolation) error {
 	name, value := option, ""
 	if at := strings.IndexAny(option, "=:"); at >= 0 {
 		name, value = option[:at], option[at+1:]
@@ -46,7 +46,7 @@ func securityOption(option string, i *container.Isolation) (err error) {
 		i.Seccomp = value
 		return nil
 	case name == "apparmor", name == "label":
-		return fmt.Errorf("no profile or label of a security module can be set")
+		return errors.New("no profile or label of a security module can be set")
 	}
 	return fmt.Errorf("%q is unknown; known are seccomp and no-new-privileges", name)
 }
