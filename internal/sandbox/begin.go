@@ -88,7 +88,7 @@ func isOwn(m specs.Mount) bool {
 // filesystem.
 func (c *Child) prepareHost(l *spawn.List) {
 	joinNamespaces(l, c.spec)
-	l.Add(newCall("make mounts private", unix.SYS_MOUNT, 0, l.String("/"), 0, unix.MS_REC|unix.MS_PRIVATE))
+	l.Add(newCall(privateMounts, unix.SYS_MOUNT, 0, l.String("/"), 0, unix.MS_REC|unix.MS_PRIVATE))
 	for _, m := range c.spec.Mounts {
 		for _, own := range c.own {
 			if own.path == m.Destination {
