@@ -36,7 +36,7 @@ var settings = []string{
 
 // modules of the kernel, in the order in which they are loaded; below
 // lib/modules/VERSION/kernel.
-var modules = []string{"fs/overlayfs/overlay.ko", "drivers/block/loop.ko"}
+var modules = []string{"fs/overlayfs/overlay.ko", "drivers/block/loop.ko", "drivers/net/tun.ko"}
 
 //go:embed init
 var initScript string

@@ -29,13 +29,14 @@ func suites() []suite {
 	}
 }
 
-// filesOnly are end-to-end tests of archives, listings and locks, and those that
-// take minutes by themselves.
-const filesOnly = "^TestScripts$/^(bad-|df|diff-special|export|images|import-|inspect-json|odd-store|version-info)|" +
-	"^Test(Debian|FullDisk|Hostile|Interrupted|Killed|Odd|Parallel|Readme|Demo|Remove)"
+// filesOnly are end-to-end tests of archives, commits, listings and locks, and
+// those that try the same very often.
+const filesOnly = "^TestScripts(AsUser)?$/^(bad-|commit|damaged|df|diff|export|file-limit|gc|images|import-|inspect-|lifecycle|mount|odd-store|" +
+	"root-mode|rootfs-store|run-(entrypoint|env|name-rm|stdio|timing|workdir-user)|version-info)|" +
+	"^Test(Binary|Cycles|Debian|Demo|Export|FullDisk|Hostile|Interrupted|Killed|Mini|Odd|OrdinaryUserDebian|Parallel|Readme|Remove|Swapped|Unrecorded)"
 
 func newSuite(dir string, arguments ...string) suite {
-	return suite{dir, append([]string{"-test.short", "-test.timeout=8m"}, arguments...)}
+	return suite{dir, append([]string{"-test.short", "-test.timeout=9m"}, arguments...)}
 }
 
 func (s suite) line() string { return s.dir + " " + strings.Join(s.arguments, " ") }

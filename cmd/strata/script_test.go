@@ -23,7 +23,7 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames:  true,
 		Setup:               setupScript,
 		Cmds:                scriptCommands(),
-		Deadline:            time.Now().Add(4 * patience), // not a measure: it ends what hangs
+		Deadline:            time.Now().Add(8 * patience), // not a measure: it ends what hangs
 	})
 }
 
