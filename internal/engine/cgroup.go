@@ -80,7 +80,7 @@ func (e *Engine) group(entry *container.Entry) (*cgroup.Group, error) {
 // dropCgroup removes what is left of a container's cgroup after its runner was
 // killed. The caller has the container's lock.
 func (e *Engine) dropCgroup(r *container.Record) error {
-	if e.system().Version == 0 {
+	if e.system().Version == 0 || r.ID == "" { // "": its record cannot be read; gc finds the cgroup
 		return nil
 	}
 	at, err := e.cgroupPath(r)
