@@ -23,8 +23,8 @@ var may = map[string][]string{
 	// machine
 	"internal/linux":    {},
 	"internal/spelling": {},
-	"internal/terminal": {},
 	"internal/cli":      {},
+	"internal/keys":     {},
 	"internal/durable":  {"internal/linux"},
 	"internal/mount":    {"internal/linux"},
 	"internal/spawn":    {},
@@ -55,7 +55,7 @@ var may = map[string][]string{
 
 	// faces
 	"cmd/strata": {
-		"internal/cli", "internal/container", "internal/engine", "internal/image", "internal/linux", "internal/oci", "internal/overlay", "internal/rootless", "internal/spawn", "internal/store",
+		"internal/cli", "internal/container", "internal/engine", "internal/image", "internal/keys", "internal/linux", "internal/oci", "internal/overlay", "internal/rootless", "internal/spawn", "internal/store",
 	},
 	"cmd/strata-remote": {"internal/cli", "internal/compression", "internal/engine", "internal/image", "internal/rootless"},
 

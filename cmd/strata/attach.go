@@ -4,15 +4,16 @@ package main
 
 import (
 	"errors"
-	"io"
+	"fmt"
 	"os"
-	"os/signal"
 
 	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 
+	"strata/internal/cli"
 	"strata/internal/container"
 	"strata/internal/engine"
+	"strata/internal/keys"
 )
 
 // forwarded are the signals that a container gets when we do. SIGCHLD, SIGPIPE
@@ -29,41 +30,70 @@ type session interface {
 	Wait() (exitCode int, err error)
 }
 
+// input is what of ours goes to a process.
+type input struct {
+	stdin      bool
+	detachKeys []byte // stop us instead, when they are typed on a terminal
+}
+
 // attach joins our terminal and signals to a running process and returns its
 // exit code.
-func attach(r session, stdin bool) (int, error) {
+func attach(r session, in input) (int, error) {
 	r.ForwardSignals()
 	terminal := r.Terminal()
 	if terminal == nil {
 		return r.Wait()
 	}
-	restore := rawMode(stdin)
-	defer restore()
-	followSize(terminal)
-	if stdin {
-		go io.Copy(terminal, os.Stdin)
+	own := newOwnTerminal(terminal, in.stdin)
+	defer own.restore()
+	ended, end, err := os.Pipe()
+	if err != nil {
+		return engine.ExitError, err
 	}
-	done := make(chan struct{})
+	if in.stdin {
+		go own.typing(in.detachKeys)
+	}
+	shown := make(chan struct{})
 	go func() {
-		io.Copy(os.Stdout, terminal) // ends with EIO when the last user of the terminal has gone
-		close(done)
+		if !show(terminal, ended) {
+			terminal.Close() // hangs up: nobody sees any more what is written
+		}
+		close(shown)
 	}()
 	code, err := r.Wait()
-	<-done
-	return code, errors.Join(err, terminal.Close())
+	end.Close()
+	<-shown
+	terminal.Close()
+	return code, err
 }
 
-// followSize gives the container's terminal the size of ours, now and whenever
-// that changes.
-func followSize(terminal *os.File) {
-	changed := make(chan os.Signal, 1)
-	signal.Notify(changed, unix.SIGWINCH)
-	resize(terminal)
-	go func() {
-		for range changed {
-			resize(terminal)
+// leftover is how long is waited for what a process wrote last, in milliseconds:
+// others that it has left behind may have its terminal open.
+const leftover = 50
+
+// show copies what the terminal shows to our output until its last user has
+// gone, or after ended has. It returns false when our output takes no more.
+func show(terminal, ended *os.File) bool {
+	buf, timeout := make([]byte, 32<<10), -1
+	fds := []unix.PollFd{{Fd: int32(terminal.Fd()), Events: unix.POLLIN}, {Fd: int32(ended.Fd())}}
+	for {
+		n, err := unix.Poll(fds, timeout)
+		switch {
+		case err == unix.EINTR:
+			continue
+		case err != nil || n == 0:
+			return true
+		case fds[0].Revents&unix.POLLIN != 0:
+			n, _ := terminal.Read(buf)
+			if _, err := os.Stdout.Write(buf[:max(n, 0)]); err != nil {
+				return false
+			}
+		case fds[0].Revents != 0:
+			return true
+		default:
+			fds, timeout = fds[:1], leftover
 		}
-	}()
+	}
 }
 
 // ownStreams are those of strata itself; a command without stdin has none.
@@ -75,23 +105,18 @@ func ownStreams(stdin bool) engine.Streams {
 	return streams
 }
 
-// rawMode passes every key on. What it returns puts the terminal back.
-func rawMode(stdin bool) func() {
-	fd := int(os.Stdin.Fd())
-	if !stdin || !term.IsTerminal(fd) {
-		return func() {}
-	}
-	old, err := term.MakeRaw(fd)
-	if err != nil {
-		return func() {}
-	}
-	return func() { term.Restore(fd, old) }
+// detachFlag is Docker's --detach-keys, which newInput reads.
+func detachFlag(fs *cli.FlagSet, detach *string) {
+	*detach = keys.Detach
+	fs.StringVar(detach, "detach-keys", "", "KEYS", "keys that give the terminal back to the shell, with strata as a stopped job")
 }
 
-func resize(terminal *os.File) {
-	if size, err := unix.IoctlGetWinsize(int(os.Stdout.Fd()), unix.TIOCGWINSZ); err == nil {
-		unix.IoctlSetWinsize(int(terminal.Fd()), unix.TIOCSWINSZ, size)
+func newInput(stdin bool, detachKeys string) (input, error) {
+	parsed, err := keys.Parse(detachKeys)
+	if err != nil {
+		return input{}, fmt.Errorf("--detach-keys: %w", err)
 	}
+	return input{stdin, parsed}, nil
 }
 
 // checkTerminal refuses, as Docker does, to read keys from what is no terminal.

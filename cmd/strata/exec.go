@@ -18,6 +18,8 @@ type execFlags struct {
 	engine.ExecOptions
 	env, envFiles []string
 	interactive   bool
+	detachKeys    string
+	input         input
 }
 
 func newExecCommand() *cli.Command {
@@ -46,6 +48,7 @@ func (f *execFlags) bind(fs *cli.FlagSet) {
 	fs.BoolVar(&f.interactive, "interactive", "i", "pass standard input on")
 	fs.BoolVar(&f.Privileged, "privileged", "", "give the command every capability")
 	fs.BoolVar(&f.Terminal, "tty", "t", "give the command a terminal")
+	detachFlag(fs, &f.detachKeys)
 	fs.StringVar(&f.User, "user", "u", "USER", "user of the command: name or uid, and :group")
 	fs.StringVar(&f.WorkDir, "workdir", "w", "DIR", "directory in which the command starts")
 }
@@ -62,6 +65,9 @@ func (f *execFlags) read(args []string) (err error) {
 	}
 	f.Command = args[1:]
 	if f.Env, err = readEnvironment(f.envFiles, f.env); err != nil {
+		return err
+	}
+	if f.input, err = newInput(f.interactive, f.detachKeys); err != nil {
 		return err
 	}
 	return checkTerminal(container.Host{Terminal: f.Terminal, OpenStdin: f.interactive})
@@ -85,7 +91,7 @@ func execute(e *engine.Engine, name string, f *execFlags) error {
 	if f.Detached {
 		_, err = running.Wait()
 	} else {
-		code, err = attach(running, f.interactive)
+		code, err = attach(running, f.input)
 	}
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "strata: exec: %s\n", cli.OneLine(err))

@@ -220,3 +220,18 @@ func TestExecIsEndedBySignals(t *testing.T) {
 	ends(t, run, 137)
 	p.must("rm", "-f", "one")
 }
+
+// TestExecLeavesTerminal ends a command that leaves another behind with its
+// terminal open.
+func TestExecLeavesTerminal(t *testing.T) {
+	t.Parallel()
+	needsContainers(t)
+	p := newPlace(t)
+	p.must("import", os.Getenv(rootfsEnv), "bb")
+	p.running("one", "bb")
+	term := newTerminal(t, 24, 80)
+	run := term.run(p, "exec", "-it", "one", "sh", "-c", `trap "" HUP; sleep 1000 & echo the end; exit 5`)
+	ends(t, run, 5)
+	term.await(`^the end\r+$`)
+	p.must("rm", "-f", "one")
+}

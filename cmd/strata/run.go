@@ -25,11 +25,17 @@ func newRunCommand() *cli.Command {
 	f.bind(c.Flags())
 	c.Flags().BoolVar(&explain, "explain", "", "print the shell commands that would do the same, and run nothing")
 	c.Flags().BoolVar(&timing, "timing", "", "print at the end, on standard error, where the time of the start went")
+	var keys string
+	detachFlag(c.Flags(), &keys)
 	c.Run = func(args []string) error {
 		if explain {
 			return explainRun(&f, c.Flags(), args)
 		}
-		return run(&f, c.Flags(), args, timing)
+		in, err := newInput(f.interactive, keys)
+		if err != nil {
+			return usage(fmt.Errorf("run: %w", err))
+		}
+		return run(&f, c.Flags(), args, in, timing)
 	}
 	c.Complete = completeImages
 	return c
@@ -47,7 +53,7 @@ func explainRun(f *containerFlags, fs *cli.FlagSet, args []string) error {
 	return nil
 }
 
-func run(f *containerFlags, fs *cli.FlagSet, args []string, timing bool) error {
+func run(f *containerFlags, fs *cli.FlagSet, args []string, in input, timing bool) error {
 	var trace *engine.Trace
 	if timing {
 		trace = engine.NewTrace()
@@ -71,7 +77,7 @@ func run(f *containerFlags, fs *cli.FlagSet, args []string, timing bool) error {
 		return usage(fmt.Errorf("run: %w", err))
 	}
 	defer c.Close()
-	code, err := runToEnd(e, c, child, o)
+	code, err := runToEnd(e, c, child, in)
 	if timing {
 		trace.Mark("put the container aside")
 		err = errors.Join(err, trace.Print(os.Stderr))
@@ -80,11 +86,11 @@ func run(f *containerFlags, fs *cli.FlagSet, args []string, timing bool) error {
 }
 
 // runToEnd runs a container that has been made, and removes one that is to be.
-func runToEnd(e *engine.Engine, c *container.Container, child *engine.Child, o engine.CreateOptions) (int, error) {
+func runToEnd(e *engine.Engine, c *container.Container, child *engine.Child, in input) (int, error) {
 	started := time.Now()
-	code, err := foreground(e, c, child, o.Host.OpenStdin)
+	code, err := foreground(e, c, child, in)
 	e.Trace.Mark("the program runs")
-	if o.AutoRemove {
+	if c.Record.AutoRemove {
 		err = errors.Join(err, e.Discard(c))
 		if time.Since(started) > brief || e.TrashIsFull() {
 			reapLater(e)
@@ -102,8 +108,8 @@ const brief = time.Second
 
 // foreground starts a container on our own streams and waits for its end. Its
 // child may have been begun, or is nil.
-func foreground(e *engine.Engine, c *container.Container, child *engine.Child, stdin bool) (int, error) {
-	streams := ownStreams(stdin)
+func foreground(e *engine.Engine, c *container.Container, child *engine.Child, in input) (int, error) {
+	streams := ownStreams(in.stdin)
 	// From here on a signal is the container's, even if it comes before that runs.
 	if err := spawn.CatchSignals(forwarded...); err != nil {
 		return engine.ExitError, err
@@ -112,7 +118,7 @@ func foreground(e *engine.Engine, c *container.Container, child *engine.Child, s
 	if err != nil {
 		return engine.ExitCode(err), err
 	}
-	code, err := attach(running, stdin)
+	code, err := attach(running, in)
 	if running.OOMKilled() && code == killed {
 		fmt.Fprintf(os.Stderr, "strata: container %s: killed for want of memory; give it more with --memory\n", c.Record.DisplayName())
 	}
