@@ -48,17 +48,31 @@ func NewLauncher(paths, args, env []string) (*Launcher, error) {
 		return nil, err
 	}
 	defer program.Close()
-	fd, err := unix.FcntlInt(program.Fd(), unix.F_DUPFD_CLOEXEC, LauncherErrors+1)
-	if err != nil {
-		return nil, os.NewSyscallError("fcntl F_DUPFD_CLOEXEC", err)
+	l := &Launcher{name: args[0], count: len(paths)}
+	if l.Program, err = beyond(program); err != nil {
+		return nil, err
 	}
-	l := &Launcher{Program: os.NewFile(uintptr(fd), "launcher"), name: args[0], count: len(paths)}
 	var ends [2]int
 	if err := unix.Pipe2(ends[:], unix.O_CLOEXEC); err != nil {
 		return nil, errors.Join(os.NewSyscallError("pipe2", err), l.Close())
 	}
-	l.read, l.Errors = os.NewFile(uintptr(ends[0]), "pipe"), os.NewFile(uintptr(ends[1]), "pipe")
+	write := os.NewFile(uintptr(ends[1]), "pipe")
+	defer write.Close()
+	l.read = os.NewFile(uintptr(ends[0]), "pipe")
+	if l.Errors, err = beyond(write); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
 	return l, nil
+}
+
+// beyond is f at a number above LauncherErrors: what is there is put aside, and
+// dup3(2) refuses to put a descriptor where it is.
+func beyond(f *os.File) (*os.File, error) {
+	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, LauncherErrors+1)
+	if err != nil {
+		return nil, os.NewSyscallError("fcntl F_DUPFD_CLOEXEC", err)
+	}
+	return os.NewFile(uintptr(fd), f.Name()), nil
 }
 
 // Close frees what the launcher holds here.
