@@ -41,7 +41,7 @@ func TestDetachKeys(t *testing.T) {
 	term.typed("strata run --rm -it --name one bb sh -c 'echo rea''dy; while read x; do echo got $x; done'\r")
 	term.await(`^ready\r$`)
 	p.must("exec", "one", "true") // it is noted by now, which a stopped strata could not do
-	term.typed("\x10a\x10\x11") // only the second is followed by its other half
+	term.typed("\x10a\x10\x11")   // only the second is followed by its other half
 	term.await(`Stopped`)
 	term.typed("stty -a | grep -o '[-]*icanon'; strata exec one echo still he''re\r")
 	term.await(`^icanon\r$`)
@@ -51,6 +51,7 @@ func TestDetachKeys(t *testing.T) {
 	term.typed("b\r")
 	term.await("got .*ab\r$")
 	term.typed("\x04")
+	term.await(`ab\r\n(.*\n)*\$ $`)
 	term.typed("exit 6\r")
 	ends(t, shell, 6)
 }
