@@ -27,6 +27,7 @@ type part struct {
 var parts = []part{
 	{"version", (*bench).version},
 	{"start", (*bench).start},
+	{"exec", (*bench).exec},
 	{"diff", (*bench).diff},
 	{"commit", (*bench).commit},
 	{"many", (*bench).many},
