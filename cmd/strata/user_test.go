@@ -90,9 +90,6 @@ func accounts(program string, args ...string) (string, error) {
 	}
 }
 
-// oneID is the line by which a user without subordinate ids is told.
-const oneID = "gives user"
-
 // userImport imports the test's root filesystem. Without subordinate ids there is
 // a line about it.
 func (p *place) userImport(name string) {

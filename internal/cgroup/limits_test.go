@@ -182,6 +182,7 @@ func TestUnsupportedLimits(t *testing.T) {
 		field   string
 		r       specs.LinuxResources
 	}{
+		//lint:ignore SA1019 to see it refused
 		{0, "memory.kernel", specs.LinuxResources{Memory: &specs.LinuxMemory{Kernel: n}}},
 		{0, "memory.kernelTCP", specs.LinuxResources{Memory: &specs.LinuxMemory{KernelTCP: n}}},
 		{0, "memory.useHierarchy false", specs.LinuxResources{Memory: &specs.LinuxMemory{UseHierarchy: no}}},

@@ -21,7 +21,7 @@ func (l *settings) memory(m *specs.LinuxMemory) {
 		set   bool
 		field string
 	}{
-		{m.Kernel != nil, "memory.kernel"},
+		{m.Kernel != nil, "memory.kernel"}, //lint:ignore SA1019 to refuse it by name
 		{m.KernelTCP != nil, "memory.kernelTCP"},
 		{m.UseHierarchy != nil && !*m.UseHierarchy, "memory.useHierarchy false"},
 	} {

@@ -68,6 +68,7 @@ func TestCgroupIsTakenBack(t *testing.T) {
 		"no program":    {func(s *specs.Spec) { s.Process.Args = []string{"nosuch"} }, "nosuch"},
 		"no limit":      {func(s *specs.Spec) { s.Linux.Resources = &specs.LinuxResources{CPU: &specs.LinuxCPU{Cpus: "9999"}} }, "set processors 9999: "},
 		"no controller": {func(s *specs.Spec) { s.Linux.Resources.Rdma = map[string]specs.LinuxRdma{"mlx5": {}} }, "limits of rdma: the cgroup controller is missing"},
+		//lint:ignore SA1019 to see it refused
 		"unsupported": {func(s *specs.Spec) { s.Linux.Resources.Memory = &specs.LinuxMemory{Kernel: new(int64)} },
 			"runtime specification: linux.resources.memory.kernel is not supported"},
 		"no path": {func(s *specs.Spec) { s.Linux.CgroupsPath = "" }, "linux.resources without linux.cgroupsPath"},
