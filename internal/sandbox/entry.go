@@ -135,6 +135,7 @@ func (p *Plan) Enter(r *Running) (_ *Process, err error) {
 	if err != nil {
 		return nil, err
 	}
+	prep.list.Replaced = true
 	process, err := child.Continue(&prep.list)
 	if err == nil {
 		err = prep.launched(process)

@@ -146,6 +146,7 @@ func (p *Plan) Start(child *Child, root *os.File) (_ *Process, err error) {
 		return nil, errors.Join(err, child.Child.Abandon(), child.removeCgroup())
 	}
 	p.Prepared = time.Now()
+	prep.list.Replaced = p.options.Init || len(prep.after) > 0
 	process, err := child.Continue(&prep.list)
 	err = rootHint(err)
 	if err == nil {

@@ -133,16 +133,40 @@ func (c *Child) Continue(rest *List) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.request.add(newPart(ownFiles(), rest))
-	if err = c.letOn(); err == nil {
-		await(&c.request.alive)
-		c.executed = now()
-		err = c.request.outcome()
-	}
-	if err != nil {
+	if err := c.finish(rest); err != nil {
 		return nil, errors.Join(err, p.discard())
 	}
 	return p, nil
+}
+
+func (c *Child) finish(rest *List) error {
+	ends := [2]int{-1, -1} // close-on-exec: the child has them until it has been given its own memory
+	if rest.Replaced {
+		if err := unix.Pipe2(ends[:], unix.O_CLOEXEC); err != nil {
+			return os.NewSyscallError("pipe2", err)
+		}
+		defer unix.Close(ends[0])
+	}
+	c.request.add(newPart(ownFiles(), rest))
+	err := c.letOn()
+	if err == nil {
+		await(&c.request.alive)
+	}
+	if rest.Replaced {
+		unix.Close(ends[1])
+	}
+	if err != nil {
+		return err
+	}
+	c.executed = now()
+	if err := c.request.outcome(); err != nil || !rest.Replaced {
+		return err
+	}
+	for { // there is nothing to read but the end
+		if _, err := unix.Read(ends[0], make([]byte, 1)); err != unix.EINTR {
+			return os.NewSyscallError("read from a pipe", err)
+		}
+	}
 }
 
 // Abandon ends and reaps the child.

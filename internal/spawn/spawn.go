@@ -50,8 +50,13 @@ const AnyError = ^unix.Errno(0)
 
 // A List is the program of a child. Its zero value is empty and ready to use.
 type List struct {
-	calls []Call
-	keep  []any
+	// Replaced lets Child.Continue return only when the kernel has given the child
+	// memory of its own. What it says by CLONE_CHILD_CLEARTID comes a moment
+	// earlier (begin_new_exec in fs/exec.c): what is changed of our memory, whether
+	// it can be dumped for example, would be the child's too.
+	Replaced bool
+	calls    []Call
+	keep     []any
 }
 
 // Add appends calls.
