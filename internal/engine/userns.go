@@ -155,8 +155,11 @@ func (r *idRange) mount(s overlay.Stack) (root *os.File, err error) {
 		return s.Mount()
 	}
 	err = linux.AsFilesystemUser(r.first, r.first, func() error {
-		root, err = s.Mount()
-		return err
+		s.Detached = true
+		if root, err = s.Mount(); err != nil {
+			return fmt.Errorf("%w; if the kernel cannot stack layers with mapped ids (Linux 6.13 can), use --userns host", err)
+		}
+		return nil
 	})
 	return root, err
 }

@@ -30,7 +30,10 @@ type Stack struct {
 	// warns about one.
 	Upper, Work *os.File
 	Volatile    bool // nothing is synced to Upper's filesystem (Linux 5.10; left out before)
-	UserXattr   bool // marks in user.overlay.*, for a mount in a user namespace
+	// Detached: the directories are in detached mounts, which no thread of another
+	// mount namespace can name.
+	Detached  bool
+	UserXattr bool // marks in user.overlay.*, for a mount in a user namespace
 	// Empty is an empty directory. It becomes the oldest layer where the kernel
 	// wants one more: two where there is no Upper, one in any case.
 	Empty *os.File
@@ -43,6 +46,9 @@ type Stack struct {
 // oldest. An error is a *mount.Error of each way tried; ENODEV says that this
 // kernel has no overlay, EPERM that the caller may not mount one.
 func (s Stack) Mount() (*os.File, error) {
+	if s.Detached {
+		return s.mountBy(byDescriptor, byName)
+	}
 	return s.mountBy(byDescriptor, byName, byThread)
 }
 
