@@ -21,8 +21,6 @@ func (f *containerFlags) userNamespace() (string, error) {
 	}
 	switch f.userns {
 	case container.UserNSAuto:
-	case "keep-id", "nomap":
-		return "", fmt.Errorf("--userns %s: it is for ordinary users; root has auto and host", f.userns)
 	default:
 		return "", fmt.Errorf("--userns %s: the modes are auto and host", f.userns)
 	}

@@ -163,6 +163,9 @@ func (g *Group) mkdir(dir string, last bool) error {
 	case err == unix.EEXIST:
 		return fmt.Errorf("make cgroup %s: there are processes in it; end them or choose another", dir)
 	}
+	if err == unix.EACCES || err == unix.EPERM {
+		return fmt.Errorf("make cgroup %s: %w: an ordinary user has limits only in a cgroup of version 2 that is delegated to him, by systemd for example; run it without limits, or as root", dir, err)
+	}
 	return &Error{Op: "make cgroup " + dir, Errno: err}
 }
 
