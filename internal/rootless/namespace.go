@@ -23,11 +23,9 @@ func newNamespace(warn bool) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	var first spawn.List
-	first.Add(spawn.Call{Name: "die with the parent", Nr: unix.SYS_PRCTL, Args: [6]uintptr{unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL)}})
 	// The uts namespace is only tried: where the namespace comes without its
 	// capabilities (AppArmor), it is refused here and not later.
-	child, err := spawn.Begin(&first, spawn.Options{Namespaces: unix.CLONE_NEWUSER | unix.CLONE_NEWUTS})
+	child, err := spawn.Begin(new(spawn.List), spawn.Options{Namespaces: unix.CLONE_NEWUSER | unix.CLONE_NEWUTS})
 	if err != nil {
 		return nil, err
 	}

@@ -47,7 +47,6 @@ func Begin(spec *specs.Spec) (*Child, error) {
 		return nil, errors.Join(err, c.close())
 	}
 	var first spawn.List
-	first.Add(dieWithParent())
 	flags := c.cloneFlags()
 	if hasNamespace(spec, specs.UserNamespace) {
 		// The user namespace is there at once, so that its maps can be written and
@@ -158,10 +157,6 @@ func (c *Child) close() error {
 		files = append(files, c.userns)
 	}
 	return closeAll(append(files, c.tasks...))
-}
-
-func dieWithParent() spawn.Call {
-	return newCall("die with the parent", unix.SYS_PRCTL, unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL))
 }
 
 // leaveHost takes the child out of the host's root filesystem, for a place over

@@ -175,9 +175,7 @@ func (r *Running) begin(s *specs.Spec) (*spawn.Child, error) {
 	if r.other&unix.CLONE_NEWPID != 0 {
 		o.PidNamespace = r.pidfd // a pidfd stands for the namespaces of its process (setns(2))
 	}
-	var first spawn.List
-	first.Add(dieWithParent())
-	return beginIn(group, &first, o)
+	return beginIn(group, new(spawn.List), o)
 }
 
 // orphan adds a clone that becomes the program, while the child ends and leaves

@@ -77,7 +77,7 @@ func (p *preparation) setIDs(u specs.User, keepCapabilities bool) {
 	p.call(fmt.Sprintf("set group id %d", gid), unix.SYS_SETRESGID, gid, gid, gid)
 	p.call(fmt.Sprintf("set user id %d", uid), unix.SYS_SETRESUID, uid, uid, uid)
 	if !p.detached { // a change of ids clears the signal that ties the child to its parent (prctl(2))
-		p.list.Add(dieWithParent())
+		p.list.Add(spawn.DieWithParent())
 	}
 }
 

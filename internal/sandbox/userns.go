@@ -82,7 +82,7 @@ func becomeRoot(l *spawn.List) {
 	l.Add(
 		newCall("become root's group", unix.SYS_SETRESGID, 0, 0, 0),
 		newCall("become root", unix.SYS_SETRESUID, 0, 0, 0),
-		dieWithParent(), // a change of ids clears it (prctl(2))
+		spawn.DieWithParent(), // a change of ids clears it (prctl(2))
 	)
 }
 

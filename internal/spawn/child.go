@@ -21,7 +21,6 @@ type Child struct {
 	request *request
 	process *Process // once the clone has been made
 	gate    int      // an eventfd: what is written to it lets the child go on
-	parent  int      // a pidfd of this process, by which the child sees it end
 	// executed is when the child was seen to share our memory no longer.
 	executed instant
 }
@@ -33,19 +32,25 @@ type Child struct {
 //
 // The child has every signal blocked and at its default action; the list
 // unblocks them before it executes. Until Continue it shares this process's
-// descriptors: first closes what it opens. The parent-death signal, if a call
-// asks for it, comes when this process ends. A list may be used once.
+// descriptors: first closes what it opens. It is killed when this process ends,
+// as after DieWithParent. A list may be used once.
 func Begin(first *List, o Options) (*Child, error) {
-	gate, parent, err := waitingFiles()
+	c, err := newChild(first, o)
 	if err != nil {
 		return nil, err
 	}
-	c := &Child{options: o, request: newRequest(first, o, gate, parent), gate: gate, parent: parent}
-	if errno := run(&c.request.raw); errno != 0 {
-		c.close()
-		return nil, &Error{Call: "clone a thread", Errno: errno}
+	if err := c.request.run(); err != nil {
+		return nil, errors.Join(err, unix.Close(c.gate))
 	}
 	return c, nil
+}
+
+func newChild(first *List, o Options) (*Child, error) {
+	gate, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_SEMAPHORE) // no os.File, for which Go would begin to poll
+	if err != nil {
+		return nil, os.NewSyscallError("eventfd", err)
+	}
+	return &Child{options: o, request: newRequest(first, o, gate), gate: gate}, nil
 }
 
 // Process waits for the clone and returns the child as it is by now.
@@ -57,8 +62,8 @@ func (c *Child) Process() (*Process, error) {
 	await(&r.raw.cloning)
 	if r.raw.result == -int(unix.ENOSYS) { // clone3 hidden by a seccomp filter around us
 		r.useClone(c.options)
-		if errno := run(&r.raw); errno != 0 {
-			return nil, &Error{Call: "clone a thread", Errno: errno}
+		if err := r.run(); err != nil {
+			return nil, err
 		}
 		await(&r.raw.cloning)
 	}
@@ -86,34 +91,15 @@ func (c *Child) enterCgroup() error {
 	return os.NewSyscallError("write to cgroup.procs", err)
 }
 
-// waitingFiles are what a child waits for: to be let on, or its parent's end.
-// They are no os.Files, for which Go would begin to poll.
-func waitingFiles() (gate, parent int, err error) {
-	if gate, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK|unix.EFD_SEMAPHORE); err != nil {
-		return -1, -1, os.NewSyscallError("eventfd", err)
-	}
-	if parent, err = unix.PidfdOpen(os.Getpid(), 0); err != nil {
-		unix.Close(gate)
-		return -1, -1, os.NewSyscallError("pidfd_open", err)
-	}
-	return gate, parent, nil
-}
-
-// wait adds the calls by which a child waits at the end of a list. The
-// parent-death signal comes too late for a parent that has ended before it was
-// asked for; then there is nothing to read, and the child stops.
-func (l *List) wait(gate, parent int) {
-	fds := Pin(l, &[2]unix.PollFd{{Fd: int32(gate), Events: unix.POLLIN}, {Fd: int32(parent), Events: unix.POLLIN}})
-	l.Add(
-		Call{Name: "wait for the parent", Nr: unix.SYS_PPOLL, Args: [6]uintptr{fds, 2}},
-		Call{Name: "be let on by the parent", Nr: unix.SYS_READ, Args: [6]uintptr{uintptr(gate), Pin(l, new(uint64)), 8}},
-	)
+// wait adds the call by which a child waits at the end of a list.
+func (l *List) wait(gate int) {
+	l.Add(Call{Name: "wait for the parent", Nr: unix.SYS_READ, Args: [6]uintptr{uintptr(gate), Pin(l, new(uint64)), 8}})
 }
 
 // Next lets the child make the calls of l, once it has made those before, and
 // then wait again. What becomes of them, Continue says.
 func (c *Child) Next(l *List) error {
-	l.wait(c.gate, c.parent)
+	l.wait(c.gate)
 	c.request.add(newPart(nil, l))
 	return c.letOn()
 }
@@ -128,7 +114,7 @@ func (c *Child) letOn() error {
 // is gone. Calls marked Exec tolerate one another's errors as execvp(3) does:
 // the error reported is the first one that is not "no such file".
 func (c *Child) Continue(rest *List) (*Process, error) {
-	defer c.close()
+	defer unix.Close(c.gate)
 	p, err := c.Process()
 	if err != nil {
 		return nil, err
@@ -171,7 +157,7 @@ func (c *Child) finish(rest *List) error {
 
 // Abandon ends and reaps the child.
 func (c *Child) Abandon() error {
-	defer c.close()
+	defer unix.Close(c.gate)
 	p, err := c.Process()
 	if err != nil {
 		return err
@@ -186,11 +172,6 @@ func (p *Process) discard() error {
 	unix.Kill(p.Pid, unix.SIGKILL)
 	_, err := p.Wait()
 	return errors.Join(err, p.Pidfd.Close())
-}
-
-func (c *Child) close() {
-	unix.Close(c.gate)
-	unix.Close(c.parent)
 }
 
 // await waits until word is zero. Who makes it so wakes us.

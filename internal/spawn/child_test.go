@@ -5,11 +5,8 @@ package spawn
 import (
 	"bufio"
 	"errors"
-	"fmt"
 	"io"
 	"os"
-	"os/exec"
-	"strings"
 	"testing"
 	"time"
 
@@ -101,7 +98,7 @@ func TestSpans(t *testing.T) {
 	if all := time.Since(begun); sum > all {
 		t.Errorf("the spans are %v together, all took %v", sum, all)
 	}
-	want := []string{"clone", "set signals to their default", "wait for the parent", "be let on by the parent",
+	want := []string{"clone", "set signals to their default", "die with the parent", "wait for the parent",
 		"take descriptors of its own", "getpid", "skip", "execute the program"}
 	if diff := cmp.Diff(want, names); diff != "" {
 		t.Errorf("spans (-want +got):\n%s", diff)
@@ -157,54 +154,4 @@ func noChildren(t *testing.T) {
 	if _, err := unix.Wait4(-1, nil, unix.WNOHANG, nil); err != unix.ECHILD {
 		t.Errorf("a child is left: wait4 says %v", err)
 	}
-}
-
-const waitingParentEnv = "STRATA_TEST_WAITING_PARENT"
-
-// TestWaitingChildEndsWithParent kills a process whose child waits, and has
-// asked for no parent-death signal.
-func TestWaitingChildEndsWithParent(t *testing.T) {
-	if os.Getenv(waitingParentEnv) != "" {
-		waitingParent()
-	}
-	cmd := exec.Command("/proc/self/exe", "-test.run=^"+t.Name()+"$")
-	cmd.Env = append(os.Environ(), waitingParentEnv+"=1")
-	out, err := cmd.StdoutPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	line, _ := bufio.NewReader(out).ReadString('\n')
-	var pid int
-	if _, err := fmt.Sscan(line, &pid); err != nil {
-		t.Fatalf("the parent wrote %q", line)
-	}
-	fd, err := unix.PidfdOpen(pid, 0)
-	if err != nil {
-		t.Fatalf("the child does not wait: %v", err)
-	}
-	defer unix.Close(fd)
-	cmd.Process.Kill()
-	cmd.Wait()
-	if n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 10_000); n != 1 {
-		t.Errorf("the child of a killed parent lives: poll gives %d, %v", n, err)
-	}
-	unix.Wait4(pid, nil, 0, nil) // it has become ours
-}
-
-// waitingParent prints the process id of a child that waits, and waits too.
-func waitingParent() {
-	c, err := Begin(new(List), Options{})
-	if err == nil {
-		var p *Process
-		if p, err = c.Process(); err == nil {
-			fmt.Println(p.Pid)
-		}
-	}
-	if err != nil {
-		fmt.Println(strings.ToUpper(err.Error()))
-	}
-	unix.Pause()
 }

@@ -88,12 +88,10 @@ func TestPidNamespaceCannotBeEntered(t *testing.T) {
 
 func TestPidNamespaceWithOlderClone(t *testing.T) {
 	ns := sleeper(t)
-	gate, parent, err := waitingFiles()
+	c, err := newChild(new(List), Options{PidNamespace: ns})
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := Options{PidNamespace: ns}
-	c := &Child{options: o, request: newRequest(new(List), o, gate, parent), gate: gate, parent: parent}
 	c.request.raw.result, c.request.raw.cloning = -int(unix.ENOSYS), 0
 	rest := new(List)
 	rest.Add(shell(rest, "exit $$"))

@@ -3,6 +3,7 @@
 package spawn
 
 import (
+	"sync/atomic"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -18,6 +19,7 @@ type rawCall struct {
 	result         int
 	save, saved    uintptr // booleans
 	time           uint64  // of the processor's counter when the call returned
+	tied           uintptr // a boolean
 }
 
 type rawRequest struct {
@@ -30,6 +32,7 @@ type rawRequest struct {
 	cloning uint32 // cleared, with a wake, when result is there
 	pidns   int    // a descriptor, or -1: the thread enters it for the clone
 	entered int    // what that gave; after an error no clone is made
+	thread  *uint32
 }
 
 // rawPart is a list of calls. The child goes on with the next one if there is one
@@ -51,8 +54,19 @@ const (
 // returns at once: zero or why there is no thread. The thread makes the clone of
 // the request and then waits for the child's end, since the child's parent-death
 // signal is tied to it; it uses no stack. The child makes the calls, part after
-// part, and exits. They read r until the child has executed or ended.
+// part, and exits. They read r until the child has executed or ended. When the
+// thread ends, the kernel clears the thread's word (set_tid_address(2)).
 func run(r *rawRequest) unix.Errno
+
+// run starts the thread of the request.
+func (r *request) run() error {
+	r.raw.thread = newThread()
+	if errno := run(&r.raw); errno != 0 {
+		atomic.StoreUint32(r.raw.thread, 0)
+		return &Error{Call: "clone a thread", Errno: errno}
+	}
+	return nil
+}
 
 // counter reads the processor's own clock, which costs the child no system call.
 func counter() uint64
@@ -93,10 +107,11 @@ func newPart(before []rawCall, l *List) *part {
 // share: the child has our memory, and our descriptors until it goes on.
 const share = unix.CLONE_VM | unix.CLONE_FILES | unix.CLONE_PIDFD | unix.CLONE_CHILD_CLEARTID
 
-func newRequest(first *List, o Options, gate, parent int) *request {
+func newRequest(first *List, o Options, gate int) *request {
 	r := &request{pidfd: -1, alive: 1, begun: now()}
-	first.wait(gate, parent)
-	r.parts = []*part{newPart(defaultSignals(first), first)}
+	first.wait(gate)
+	before := append(defaultSignals(first), DieWithParent().raw())
+	r.parts = []*part{newPart(before, first)}
 	r.clone = cloneArgs{
 		flags:      uint64(o.Namespaces) | share,
 		pidfd:      uint64(uintptr(unsafe.Pointer(&r.pidfd))),
@@ -142,6 +157,9 @@ func (c Call) raw() rawCall {
 	}
 	if c.Saved {
 		raw.saved = 1
+	}
+	if c.tied {
+		raw.tied = 1
 	}
 	return raw
 }

@@ -43,6 +43,7 @@ type Call struct {
 	Save, Saved bool
 	// Exec marks an execve: when it does not return, the start has succeeded.
 	Exec bool
+	tied bool // the child stops after the call if the thread that cloned it has ended
 }
 
 // AnyError in Call.Tolerate lets the list go on whatever the call returned.

@@ -12,6 +12,7 @@
 #define req_cloning 80
 #define req_pidns   88
 #define req_entered 96
+#define req_thread  104
 
 #define part_calls 0
 #define part_n     8
@@ -26,7 +27,8 @@
 #define call_save     88
 #define call_saved    96
 #define call_time     104
-#define call_size     112
+#define call_tied     112
+#define call_size     120
 
 #define SYS_rt_sigprocmask 14
 #define SYS_clone          56
@@ -41,8 +43,8 @@
 #define WEXITED_WNOWAIT    0x1000004
 #define CLONE_NEWPID       0x20000000
 
-// CLONE_VM|CLONE_FS|CLONE_FILES|CLONE_SIGHAND|CLONE_THREAD|CLONE_SYSVSEM
-#define thread_flags 0x50f00
+// CLONE_VM|CLONE_FS|CLONE_FILES|CLONE_SIGHAND|CLONE_THREAD|CLONE_SYSVSEM|CLONE_CHILD_CLEARTID
+#define thread_flags 0x250f00
 
 // func counter() uint64
 TEXT ·counter(SB),NOSPLIT,$0-8
@@ -69,7 +71,7 @@ TEXT ·run(SB),NOSPLIT,$0-16
 	MOVQ $thread_flags, DI
 	XORL SI, SI
 	XORL DX, DX
-	XORL R10, R10
+	MOVQ req_thread(R12), R10
 	XORL R8, R8
 	SYSCALL
 	TESTQ AX, AX
@@ -134,6 +136,7 @@ cloned:
 
 child:
 	MOVQ req_first(R12), R15
+	MOVQ req_thread(R12), R14
 	// R12 is now the saved result.
 
 part:
@@ -164,6 +167,12 @@ next:
 	MOVQ R9, AX
 	CMPQ call_save(R13), $0
 	CMOVQNE AX, R12
+	CMPQ call_tied(R13), $0
+	JEQ  free
+	CMPL (R14), $0
+	JEQ  end
+
+free:
 	XORL CX, CX
 	TESTQ AX, AX
 	JEQ  advance

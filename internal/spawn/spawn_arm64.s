@@ -12,6 +12,7 @@
 #define req_cloning 80
 #define req_pidns   88
 #define req_entered 96
+#define req_thread  104
 
 #define part_calls 0
 #define part_n     8
@@ -26,7 +27,8 @@
 #define call_save     88
 #define call_saved    96
 #define call_time     104
-#define call_size     112
+#define call_tied     112
+#define call_size     120
 
 #define SYS_rt_sigprocmask 135
 #define SYS_clone          220
@@ -41,8 +43,8 @@
 #define WEXITED_WNOWAIT    0x1000004
 #define CLONE_NEWPID       0x20000000
 
-// CLONE_VM|CLONE_FS|CLONE_FILES|CLONE_SIGHAND|CLONE_THREAD|CLONE_SYSVSEM
-#define thread_flags 0x50f00
+// CLONE_VM|CLONE_FS|CLONE_FILES|CLONE_SIGHAND|CLONE_THREAD|CLONE_SYSVSEM|CLONE_CHILD_CLEARTID
+#define thread_flags 0x250f00
 
 // func counter() uint64
 TEXT ·counter(SB),NOSPLIT,$0-8
@@ -68,7 +70,7 @@ TEXT ·run(SB),NOSPLIT,$0-16
 	MOVD ZR, R1
 	MOVD ZR, R2
 	MOVD ZR, R3
-	MOVD ZR, R4
+	MOVD req_thread(R19), R4
 	SVC
 	CBZ  R0, thread
 
@@ -129,6 +131,7 @@ cloned:
 
 child:
 	MOVD req_first(R19), R24
+	MOVD req_thread(R19), R25
 	// R19 is now the saved result.
 
 part:
@@ -157,6 +160,12 @@ next:
 	MOVD call_save(R20), R22
 	CMP  $0, R22
 	CSEL NE, R0, R19, R19
+	MOVD call_tied(R20), R22
+	CBZ  R22, free
+	MOVWU (R25), R22
+	CBZ  R22, end
+
+free:
 	MOVD ZR, R22
 	CMP  $0, R0
 	BEQ  advance

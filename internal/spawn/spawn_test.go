@@ -69,13 +69,15 @@ func TestOffsets(t *testing.T) {
 		"request.cloning": {unsafe.Offsetof(r.cloning), 80},
 		"request.pidns":   {unsafe.Offsetof(r.pidns), 88},
 		"request.entered": {unsafe.Offsetof(r.entered), 96},
+		"request.thread":  {unsafe.Offsetof(r.thread), 104},
 		"part.n":          {unsafe.Offsetof(part.n), 8},
 		"part.next":       {unsafe.Offsetof(part.next), 16},
 		"call.tolerate":   {unsafe.Offsetof(c.tolerate), 56},
 		"call.result":     {unsafe.Offsetof(c.result), 80},
 		"call.time":       {unsafe.Offsetof(c.time), 104},
 		"call.save":       {unsafe.Offsetof(c.save), 88},
-		"call":            {unsafe.Sizeof(c), 112},
+		"call.tied":       {unsafe.Offsetof(c.tied), 112},
+		"call":            {unsafe.Sizeof(c), 120},
 		"running":         {uintptr(running & (1<<63 - 1)), uintptr(-4294967295 & (1<<63 - 1))},
 	} {
 		if pair[0] != pair[1] {
@@ -188,12 +190,10 @@ func TestOlderClone(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	gate, parent, err := waitingFiles()
+	c, err := newChild(new(List), Options{Namespaces: unix.CLONE_NEWUTS})
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := Options{Namespaces: unix.CLONE_NEWUTS}
-	c := &Child{options: o, request: newRequest(new(List), o, gate, parent), gate: gate, parent: parent}
 	c.request.raw.result, c.request.raw.cloning = -int(unix.ENOSYS), 0 // as where clone3 is not let through
 	p, err := c.Continue(program(w, "echo older; cat /proc/self/status"))
 	w.Close()

@@ -50,6 +50,8 @@ func (c *Child) Spans() []Span {
 				add("clone", raw.time)
 			case raw.nr == unix.SYS_RT_SIGACTION:
 				add("set signals to their default", raw.time)
+			case raw.nr == unix.SYS_PRCTL:
+				add("die with the parent", raw.time)
 			default:
 				add("take descriptors of its own", raw.time)
 			}
