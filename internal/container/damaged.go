@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"time"
 
 	"strata/internal/durable"
 )
@@ -73,18 +72,4 @@ func (c *Containers) unrecorded(id string) (Entry, error) {
 		Record: Record{ID: id, Name: c.nameOf(id), Created: began, AutoRemove: true},
 		State:  State{Status: Running, Started: began}, Path: path,
 	}, nil
-}
-
-// expected is until when the record of the container id may yet be written: a
-// moment after its directory was last changed, when it began.
-func (c *Containers) expected(id string) (time.Time, error) {
-	info, err := os.Lstat(filepath.Join(c.dir, id))
-	if err != nil {
-		return time.Time{}, err
-	}
-	began := info.ModTime()
-	if now := time.Now(); began.After(now) { // the clock was set back
-		began = now
-	}
-	return began.Add(patience), nil
 }

@@ -7,9 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
-	"time"
 
 	"strata/internal/durable"
 	"strata/internal/linux"
@@ -73,137 +71,6 @@ func (c *Containers) ids() ([]string, error) {
 	return ids, nil
 }
 
-// An Entry is a container as listings need it.
-type Entry struct {
-	Record Record
-	State  State
-	Path   string
-}
-
-// List returns all containers, newest first, without taking a lock. Rubbish is
-// left out: directories without a record, and containers to be removed
-// automatically whose process is gone. A record that cannot be read is a
-// *RecordError, joined with others, that does not hide the rest; of a container
-// that runs and has none there is what is known.
-func (c *Containers) List() ([]Entry, error) {
-	ids, err := c.ids()
-	if err != nil {
-		return nil, err
-	}
-	var entries []Entry
-	var errs []error
-	for _, id := range ids {
-		e, ok, err := c.entry(id)
-		if errors.Is(err, errNoRecord) {
-			e, err = c.unrecorded(id)
-			ok = err == nil
-		}
-		if err != nil && !errors.Is(err, os.ErrNotExist) {
-			errs = append(errs, err)
-		} else if ok {
-			entries = append(entries, e)
-		}
-	}
-	slices.SortStableFunc(entries, func(a, b Entry) int { return b.Record.Created.Compare(a.Record.Created) })
-	return entries, errors.Join(errs...)
-}
-
-// Entry returns one container as List does, if it has a record.
-func (c *Containers) Entry(name string) (Entry, error) {
-	id, err := c.Find(name)
-	if err != nil {
-		return Entry{}, err
-	}
-	e, ok, err := c.entry(id)
-	if err == nil && !ok {
-		err = &UnknownError{Name: name}
-	}
-	return e, err
-}
-
-// entry reads one container; false for rubbish.
-func (c *Containers) entry(id string) (e Entry, ok bool, err error) {
-	r, err := c.noted(id)
-	if errors.Is(err, os.ErrNotExist) {
-		return e, false, nil
-	}
-	if err != nil {
-		return e, false, err
-	}
-	e = Entry{Record: r, Path: filepath.Join(c.dir, id)}
-	held, err := c.held(id)
-	if errors.Is(err, os.ErrNotExist) || err == nil && !held && r.AutoRemove {
-		return e, false, nil
-	}
-	if err != nil {
-		return e, false, err
-	}
-	e.State, err = c.state(id, held)
-	return e, err == nil, err
-}
-
-// patience bounds the wait for a record that somebody who has the lock is about
-// to write, from when the container was made.
-const patience = 2 * time.Second
-
-// noted is record for a container that may have just begun to run: Create
-// leaves the record of one that is removed at its end for Publish, a moment
-// later.
-func (c *Containers) noted(id string) (Record, error) {
-	r, err := c.record(id)
-	if !errors.Is(err, os.ErrNotExist) {
-		return r, err
-	}
-	deadline, err := c.expected(id)
-	if err != nil {
-		return r, err
-	}
-	for ; ; time.Sleep(time.Millisecond) {
-		late := time.Now().After(deadline)
-		held, heldErr := c.held(id)
-		if r, err = c.record(id); !errors.Is(err, os.ErrNotExist) || heldErr != nil || !held {
-			return r, err
-		}
-		if late {
-			return r, &RecordError{ID: id, Err: errNoRecord}
-		}
-	}
-}
-
-// held reports whether a process has the container's lock.
-func (c *Containers) held(id string) (bool, error) {
-	dir, err := linux.OpenDir(filepath.Join(c.dir, id))
-	if err != nil {
-		return false, err
-	}
-	lock, err := durable.TryShare(dir)
-	if errors.Is(err, durable.ErrLocked) {
-		return true, dir.Close()
-	}
-	if err != nil {
-		return false, errors.Join(err, dir.Close())
-	}
-	return false, lock.Close()
-}
-
-// state is what the state file says, corrected by what is true: nothing runs
-// whose lock is free.
-func (c *Containers) state(id string, held bool) (State, error) {
-	dir, err := linux.OpenDir(filepath.Join(c.dir, id))
-	if err != nil {
-		return State{}, err
-	}
-	defer dir.Close()
-	s, err := readState(dir, id)
-	if err != nil && !held { // it is not put on disk, and a power failure may cut it
-		return State{Status: Exited, ExitCode: unknownExit}, nil
-	}
-	if err == nil && s.Status == Running && (!held || s.BootID != linux.BootID()) {
-		s = State{Status: Exited, ExitCode: unknownExit, Started: s.Started}
-	}
-	return s, err
-}
-
 // Rubbish calls discard for the directory of each container that is none:
 // without a record, or to be removed automatically, and with a free lock.
 func (c *Containers) Rubbish(discard func(path string) error) (n int, err error) {
@@ -265,23 +132,4 @@ func (c *Containers) nearest(name string) []string {
 		}
 	}
 	return spelling.Nearest(name, names)
-}
-
-// RunningState is the state of the container id, which must run: its first
-// process is there.
-func (c *Containers) RunningState(id string) (State, error) {
-	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
-		e, err := c.Entry(id)
-		if err != nil {
-			return State{}, err
-		}
-		if e.State.Alive() {
-			return e.State, nil
-		}
-		// One that has just begun is noted as running a moment later.
-		held, err := c.held(e.Record.ID)
-		if err != nil || !held || e.State.Status == Exited || time.Now().After(deadline) {
-			return State{}, errors.Join(err, errors.New("it is not running; start it first (strata start "+e.Record.DisplayName()+")"))
-		}
-	}
 }

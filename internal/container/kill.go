@@ -33,10 +33,15 @@ func (c *Containers) Kill(name string) (bool, error) {
 }
 
 func (c *Containers) killDamaged(id string) (bool, error) {
-	if s, err := c.state(id, true); err == nil && s.Alive() {
+	dir, err := linux.OpenDir(filepath.Join(c.dir, id))
+	if err != nil {
+		return false, err
+	}
+	defer dir.Close()
+	if s, err := trueState(dir, id, true); err == nil && s.Alive() {
 		return killFirst(s)
 	}
-	return c.killHolder(id)
+	return killHolder(dir, id)
 }
 
 // killFirst looks again when it has a descriptor of the process: its number may
@@ -68,12 +73,7 @@ func killIf(pid int, right func() bool) (bool, error) {
 }
 
 // killHolder looks through all processes: nothing on disk says which one it is.
-func (c *Containers) killHolder(id string) (bool, error) {
-	dir, err := linux.OpenDir(filepath.Join(c.dir, id))
-	if err != nil {
-		return false, err
-	}
-	defer dir.Close()
+func killHolder(dir *os.File, id string) (bool, error) {
 	st, err := linux.Fstat(int(dir.Fd()))
 	if err != nil {
 		return false, err

@@ -85,6 +85,10 @@ func (c *Containers) record(id string) (r Record, err error) {
 		return r, err
 	}
 	defer dir.Close()
+	return readRecord(dir, id)
+}
+
+func readRecord(dir *os.File, id string) (r Record, err error) {
 	data, err := durable.ReadFile(dir, recordFile, maxRecord)
 	if errors.Is(err, os.ErrNotExist) {
 		return r, err

@@ -51,6 +51,19 @@ func flock(f *os.File, how int) (*Lock, error) {
 	return &Lock{f}, nil
 }
 
+// IsLocked reports whether somebody else holds the exclusive lock on f, at this
+// moment.
+func IsLocked(f *os.File) (bool, error) {
+	_, err := TryShare(f)
+	if errors.Is(err, ErrLocked) {
+		return true, nil
+	}
+	if err == nil {
+		err = os.NewSyscallError("flock", unix.Flock(int(f.Fd()), unix.LOCK_UN))
+	}
+	return false, err
+}
+
 // File is the locked file, for use while the lock is held; Close closes it.
 func (l *Lock) File() *os.File { return l.f }
 

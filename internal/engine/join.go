@@ -77,15 +77,15 @@ func byDescriptor(f *os.File) string { return fmt.Sprintf("/proc/self/fd/%d", f.
 // is the directory of one process, whatever becomes of its number, and the
 // container's if that is alive when it is open.
 func (e *Engine) openNamespaces(id string) (*os.File, error) {
-	state, err := e.containers.RunningState(id)
+	running, err := e.containers.Running(id)
 	if err != nil {
 		return nil, err
 	}
-	dir, err := linux.OpenDir(fmt.Sprintf("/proc/%d/ns", state.Pid))
+	dir, err := linux.OpenDir(fmt.Sprintf("/proc/%d/ns", running.State.Pid))
 	if err != nil {
 		return nil, err
 	}
-	if !state.Alive() {
+	if !running.State.Alive() {
 		return nil, errors.Join(errors.New("it has just ended"), dir.Close())
 	}
 	return dir, nil
