@@ -41,21 +41,28 @@ var ErrUnsupported = errors.New("compression is not supported; give it uncompres
 // its members or frames, or r itself when it has the mark of neither. The
 // caller closes the result, which does not close r.
 func NewReader(r io.Reader) (io.ReadCloser, error) {
+	content, _, err := Decompress(r)
+	return content, err
+}
+
+// Decompress is NewReader that tells whether r is compressed.
+func Decompress(r io.Reader) (content io.ReadCloser, compressed bool, err error) {
 	b := bufio.NewReaderSize(r, 256<<10)
 	head, err := b.Peek(6)
 	if err != nil && err != io.EOF {
-		return nil, err
+		return nil, false, err
 	}
 	for _, m := range magics {
 		if !bytes.HasPrefix(head, m.magic) {
 			continue
 		}
 		if m.open == nil {
-			return nil, fmt.Errorf("%s %w", m.name, ErrUnsupported)
+			return nil, true, fmt.Errorf("%s %w", m.name, ErrUnsupported)
 		}
-		return m.open(b)
+		content, err = m.open(b)
+		return content, true, err
 	}
-	return io.NopCloser(b), nil
+	return io.NopCloser(b), false, nil
 }
 
 func openGzip(r io.Reader) (io.ReadCloser, error) {

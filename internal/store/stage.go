@@ -96,18 +96,28 @@ func (st *Staging) Apply(ctx context.Context, archive io.Reader, opts ApplyOptio
 		return Layer{}, fmt.Errorf("stage layer: %w", err)
 	}
 	defer dir.Close()
-	info, err := st.apply(ctx, archive, dir, opts)
+	l, err := st.applyTo(ctx, dir, archive, opts)
 	if err != nil {
 		return Layer{}, fmt.Errorf("apply layer%s: %w", known(opts.Expect), err)
 	}
-	l, err := writeRecord(dir, info)
+	st.add(dir, l)
+	return l, nil
+}
+
+// applyTo makes the layer in dir, of which it is not known yet that it is right.
+func (st *Staging) applyTo(ctx context.Context, dir *os.File, archive io.Reader, opts ApplyOptions) (Layer, error) {
+	info, err := st.apply(ctx, archive, dir, opts)
 	if err != nil {
-		return Layer{}, fmt.Errorf("stage layer %s: %w", info.DiffID, err)
+		return Layer{}, err
 	}
+	return writeRecord(dir, info)
+}
+
+// add puts the layer in dir among those that Publish publishes.
+func (st *Staging) add(dir *os.File, l Layer) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	st.staged = append(st.staged, staged{base(dir), l})
-	return l, nil
 }
 
 func known(id oci.Digest) string {
