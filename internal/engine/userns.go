@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"strata/internal/container"
+	"strata/internal/durable"
 	"strata/internal/linux"
 	"strata/internal/mount"
 	"strata/internal/overlay"
@@ -36,7 +37,7 @@ const idRangesFile = "/run/strata/id-ranges"
 // An idRange is a range in use. Close gives it back.
 type idRange struct {
 	first uint32
-	lock  *os.File
+	lock  *durable.ByteLock
 }
 
 func (r *idRange) Close() error {
@@ -55,15 +56,12 @@ func takeIDRange() (*idRange, error) {
 	start := rand.IntN(idRanges)
 	for i := range idRanges {
 		n := (start + i) % idRanges
-		// Of the open file and not of the process, so that every open has its own
-		// (fcntl(2), "Open file description locks").
-		lock := unix.Flock_t{Type: unix.F_WRLCK, Start: int64(n), Len: 1}
-		err := unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, &lock)
+		lock, err := durable.TryByte(f, int64(n))
 		if err == nil {
-			return &idRange{first: firstIDRange + uint32(n)*idRangeSize, lock: f}, nil
+			return &idRange{first: firstIDRange + uint32(n)*idRangeSize, lock: lock}, nil
 		}
-		if err != unix.EAGAIN && err != unix.EACCES {
-			return nil, errors.Join(os.NewSyscallError("take a range of ids: fcntl", err), f.Close())
+		if !errors.Is(err, durable.ErrLocked) {
+			return nil, errors.Join(fmt.Errorf("take a range of ids: %w", err), f.Close())
 		}
 	}
 	return nil, errors.Join(fmt.Errorf("take a range of ids: all %d are in use by containers; use --userns host", idRanges), f.Close())

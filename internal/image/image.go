@@ -116,17 +116,24 @@ func (i *Images) addConfig(b *durable.Batch, config []byte, layers []oci.Descrip
 }
 
 // Import stores an image whose manifest and config were received, byte for
-// byte. The two must belong together.
-func (i *Images) Import(manifest, config []byte) (img Image, err error) {
+// byte, and gives it names as Tag does. The two must belong together.
+func (i *Images) Import(manifest, config []byte, names ...oci.Reference) (img Image, err error) {
 	err = i.batch(func(b *durable.Batch) error {
-		img, err = i.importIn(b, manifest, config)
-		return err
+		if img, err = i.importIn(b, manifest, config); err != nil {
+			return err
+		}
+		for _, name := range names {
+			if err := i.TagIn(b, img, name); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	return img, err
 }
 
 func (i *Images) importIn(b *durable.Batch, manifest, config []byte) (Image, error) {
-	img, err := check(manifest, config)
+	_, img, err := Parse(manifest, config)
 	if err != nil {
 		return Image{}, fmt.Errorf("add image %s: %w", oci.FromBytes(manifest), err)
 	}
@@ -136,13 +143,19 @@ func (i *Images) importIn(b *durable.Batch, manifest, config []byte) (Image, err
 	return img, nil
 }
 
-// check parses both documents and compares them: the size before the digest,
-// and as many layers here as there.
-func check(manifest, config []byte) (Image, error) {
+// Parse parses both documents and compares them: the size before the digest, and
+// as many layers here as there. The image is as Import would store it.
+func Parse(manifest, config []byte) (oci.Manifest, Image, error) {
 	m, err := oci.ParseManifest(manifest)
 	if err != nil {
-		return Image{}, err
+		return m, Image{}, err
 	}
+	img, err := compared(m, config)
+	img.Manifest = oci.FromBytes(manifest)
+	return m, img, err
+}
+
+func compared(m oci.Manifest, config []byte) (Image, error) {
 	id := oci.FromBytes(config)
 	switch {
 	case m.Config.Size != int64(len(config)):
@@ -157,7 +170,7 @@ func check(manifest, config []byte) (Image, error) {
 	if len(m.Layers) != len(c.RootFS.DiffIDs) {
 		return Image{}, fmt.Errorf("the manifest has %d layers and the config %d", len(m.Layers), len(c.RootFS.DiffIDs))
 	}
-	return Image{ID: id, Manifest: oci.FromBytes(manifest), Config: c, Layers: c.RootFS.DiffIDs}, nil
+	return Image{ID: id, Config: c, Layers: c.RootFS.DiffIDs}, nil
 }
 
 // All returns the images, with their names, in the order of their IDs; also
