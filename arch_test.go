@@ -62,6 +62,7 @@ var may = map[string][]string{
 	// for tests only
 	"internal/tree": {"internal/linux", "internal/overlay"},
 	"internal/leak": {},
+	"internal/disk": {},
 
 	// writes what package seccomp embeds
 	"internal/seccomp/generate": {"internal/seccomp"},
@@ -76,7 +77,7 @@ var may = map[string][]string{
 }
 
 // testOnly may be imported by tests alone.
-var testOnly = []string{"internal/tree", "internal/leak"}
+var testOnly = []string{"internal/tree", "internal/leak", "internal/disk"}
 
 // heavy must not be linked into cmd/strata: their initialisation costs time at
 // every start (see ARCHITECTURE.md), or they have no business there.

@@ -3,91 +3,18 @@
 package engine
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"golang.org/x/sys/unix"
 
+	"strata/internal/disk"
 	"strata/internal/durable"
 	"strata/internal/linux"
 	"strata/internal/store"
 )
-
-// disk is an ext4 filesystem in a file, that can lose its power.
-type disk struct {
-	t          *testing.T
-	image, dir string
-}
-
-func newDisk(t *testing.T) *disk {
-	d := &disk{t, filepath.Join(t.TempDir(), "image"), t.TempDir()}
-	d.run("truncate", "-s", "64M", d.image)
-	d.run("mkfs.ext4", "-q", d.image)
-	d.run("mount", "-o", "loop", d.image, d.dir)
-	t.Cleanup(func() { check(t, unix.Unmount(d.dir, unix.MNT_DETACH)) })
-	return d
-}
-
-func (d *disk) run(command string, args ...string) {
-	d.t.Helper()
-	if out, err := exec.Command(command, args...).CombinedOutput(); err != nil {
-		d.t.Skipf("needs mkfs.ext4 and a loop device: %s: %v: %s", command, err, out)
-	}
-}
-
-// fail stops the filesystem without writing its journal, as if the power had
-// failed now.
-func (d *disk) fail() {
-	d.t.Helper()
-	const (
-		shutdown   = 0x8004587d // FS_IOC_SHUTDOWN
-		noLogFlush = 2
-	)
-	root, err := linux.OpenDir(d.dir)
-	check(d.t, err)
-	defer root.Close()
-	if err := unix.IoctlSetPointerInt(int(root.Fd()), shutdown, noLogFlush); err != nil {
-		d.t.Skip("needs FS_IOC_SHUTDOWN: ", err)
-	}
-}
-
-// inOwnMounts runs the test in a mount namespace of its own, and reports whether it
-// is there by now. Every other container that begins holds a copy of what is
-// mounted here for a moment: it would keep the filesystem whose power has failed,
-// and mounting the image again would give that one.
-func inOwnMounts(t *testing.T) bool {
-	const env = "STRATA_TEST_OWN_MOUNTS"
-	if os.Getenv(env) != "" {
-		return true
-	}
-	if os.Geteuid() != 0 {
-		t.Skip("mounting needs root")
-	}
-	cmd := exec.Command("/proc/self/exe", "-test.v", "-test.run=^"+t.Name()+"$")
-	cmd.Env = append(os.Environ(), env+"=1")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: unix.CLONE_NEWNS}
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Errorf("%v:\n%s", err, out)
-	} else if bytes.Contains(out, []byte("--- SKIP")) {
-		t.Skipf("%s", out)
-	}
-	return false
-}
-
-// restart mounts the filesystem again. Nothing may have a file of it open.
-func (d *disk) restart() {
-	d.t.Helper()
-	check(d.t, unix.Unmount(d.dir, 0))
-	d.run("mount", "-o", "loop", d.image, d.dir)
-}
 
 func check(t *testing.T, err error) {
 	t.Helper()
@@ -99,33 +26,33 @@ func check(t *testing.T, err error) {
 // A commit is on disk when it has ended, and when the power fails in it nothing
 // of the container is lost: another commit makes the image.
 func TestPowerFailsAtCommit(t *testing.T) {
-	if !inOwnMounts(t) {
+	if !disk.OwnMounts(t) {
 		return
 	}
-	for name, until := range map[string]func(*testing.T, *disk, *Engine){
-		"ended": func(t *testing.T, d *disk, e *Engine) {
+	for name, until := range map[string]func(*testing.T, *disk.Disk, *Engine){
+		"ended": func(t *testing.T, d *disk.Disk, e *Engine) {
 			_, err := e.Commit(context.Background(), "con", CommitOptions{Name: "first"})
 			check(t, err)
-			d.fail()
+			check(t, d.Fail())
 		},
-		"sealed, nothing synced since": func(t *testing.T, d *disk, e *Engine) {
-			sealUntil(t, e, func() error { d.fail(); return errKilled })
+		"sealed, nothing synced since": func(t *testing.T, d *disk.Disk, e *Engine) {
+			sealUntil(t, e, func() error { check(t, d.Fail()); return errKilled })
 		},
-		"sealed, and all of it synced": func(t *testing.T, d *disk, e *Engine) {
+		"sealed, and all of it synced": func(t *testing.T, d *disk.Disk, e *Engine) {
 			sealUntil(t, e, func() error {
-				root, err := linux.OpenDir(d.dir)
+				root, err := linux.OpenDir(d.Dir)
 				check(t, errors.Join(err, durable.SyncFS(root), root.Close()))
-				d.fail()
+				check(t, d.Fail())
 				return errKilled
 			})
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv("SOURCE_DATE_EPOCH", "")
-			d := newDisk(t)
+			d := disk.New(t, "64M")
 			want := changedOn(t, d, until)
-			d.restart()
-			e, err := Open(d.dir + "/store")
+			d.Restart()
+			e, err := Open(d.Dir + "/store")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -147,8 +74,8 @@ func TestPowerFailsAtCommit(t *testing.T) {
 
 // changedOn makes a store on the disk with a container that has changed files,
 // and returns what it holds. Then the power fails, and the store is closed.
-func changedOn(t *testing.T, d *disk, until func(*testing.T, *disk, *Engine)) map[string]string {
-	e, err := Open(d.dir + "/store")
+func changedOn(t *testing.T, d *disk.Disk, until func(*testing.T, *disk.Disk, *Engine)) map[string]string {
+	e, err := Open(d.Dir + "/store")
 	check(t, err)
 	defer e.Close() // not checked: the disk is dead
 	base := t.TempDir()

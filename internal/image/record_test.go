@@ -5,13 +5,13 @@ package image_test
 import (
 	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
+	"strata/internal/disk"
 	"strata/internal/image"
 	"strata/internal/linux"
 	"strata/internal/oci"
@@ -143,27 +143,20 @@ func FuzzImport(f *testing.F) {
 // What Add and Tag wrote survives a power failure: the filesystem is shut down
 // without writing its journal, and mounted again.
 func TestPowerFailure(t *testing.T) {
-	dir := t.TempDir()
-	disk := filepath.Join(t.TempDir(), "disk")
-	run := func(name string, args ...string) {
-		t.Helper()
-		if out, err := exec.Command(name, args...).CombinedOutput(); err != nil {
-			t.Skipf("needs mkfs.ext4 and a loop device: %s: %v: %s", name, err, out)
-		}
+	if !disk.OwnMounts(t) {
+		return
 	}
-	run("truncate", "-s", "32M", disk)
-	run("mkfs.ext4", "-q", disk)
-	run("mount", "-o", "loop", disk, dir)
-	defer func() { want(t, "unmount", unix.Unmount(dir, 0), nil) }()
+	d := disk.New(t, "32M")
 	for _, name := range []string{"blobs/sha256", "names", "starts"} {
-		want(t, "mkdir", os.MkdirAll(filepath.Join(dir, name), 0o700), nil)
+		want(t, "mkdir", os.MkdirAll(filepath.Join(d.Dir, name), 0o700), nil)
 	}
 	unix.Sync()
-	img := addIn(t, dir)
-	powerOff(t, dir)
-	want(t, "unmount", unix.Unmount(dir, 0), nil)
-	run("mount", "-o", "loop", disk, dir)
-	root, err := linux.OpenDir(dir)
+	img := addIn(t, d.Dir)
+	if err := d.Fail(); err != nil {
+		t.Skip(err)
+	}
+	d.Restart()
+	root, err := linux.OpenDir(d.Dir)
 	want(t, "open", err, nil)
 	defer root.Close()
 	got, err := image.Open(root).Resolve("app")
@@ -179,22 +172,6 @@ func addIn(t *testing.T, dir string) image.Image {
 	}
 	defer root.Close()
 	return add(t, image.Open(root), "one", "app")
-}
-
-func powerOff(t *testing.T, dir string) {
-	t.Helper()
-	const (
-		shutdown   = 0x8004587d // FS_IOC_SHUTDOWN
-		noLogFlush = 2
-	)
-	root, err := linux.OpenDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer root.Close()
-	if err := unix.IoctlSetPointerInt(int(root.Fd()), shutdown, noLogFlush); err != nil {
-		t.Skip("needs FS_IOC_SHUTDOWN: ", err)
-	}
 }
 
 func BenchmarkResolve(b *testing.B) {

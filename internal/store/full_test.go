@@ -6,37 +6,28 @@ import (
 	"context"
 	"errors"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
+	"strata/internal/disk"
 	"strata/internal/store"
 )
 
 const smallDisk = "16M"
 
 // smallFilesystems are ways to have a filesystem that is soon full.
-var smallFilesystems = map[string]func(t *testing.T, dir string){
-	"tmpfs": func(t *testing.T, dir string) {
+var smallFilesystems = map[string]func(t *testing.T) (dir string){
+	"tmpfs": func(t *testing.T) string {
+		dir := t.TempDir()
 		if err := unix.Mount("none", dir, "tmpfs", 0, "size="+smallDisk); err != nil {
 			t.Skip("needs the privilege to mount: ", err)
 		}
+		t.Cleanup(func() { want(t, "unmount", unix.Unmount(dir, unix.MNT_DETACH), nil) })
+		return dir
 	},
-	"ext4": func(t *testing.T, dir string) {
-		image := filepath.Join(t.TempDir(), "image")
-		for _, command := range [][]string{
-			{"truncate", "-s", smallDisk, image},
-			{"mkfs.ext4", "-q", image},
-			{"mount", "-o", "loop", image, dir},
-		} {
-			if out, err := exec.Command(command[0], command[1:]...).CombinedOutput(); err != nil {
-				t.Skipf("needs mkfs.ext4 and a loop device: %v: %v: %s", command, err, out)
-			}
-		}
-	},
+	"ext4": func(t *testing.T) string { return disk.New(t, smallDisk).Dir },
 }
 
 func free(t testing.TB, path string) int64 {
@@ -51,9 +42,7 @@ func free(t testing.TB, path string) int64 {
 func TestFullDisk(t *testing.T) {
 	for name, mount := range smallFilesystems {
 		t.Run(name, func(t *testing.T) {
-			dir := t.TempDir()
-			mount(t, dir)
-			defer func() { want(t, "unmount", unix.Unmount(dir, unix.MNT_DETACH), nil) }()
+			dir := mount(t)
 			s := openStore(t, dir+"/store")
 			defer s.Close()
 			small := add(t, s, entry{"small", "x"})
