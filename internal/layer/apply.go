@@ -34,6 +34,14 @@ type ApplyOptions struct {
 	// 0755, and the time 0; what it should have is what the newest lower layer
 	// that has it says.
 	Implied func(path string)
+
+	// Linked, when not nil, is called at the end with each hard link whose target
+	// this layer does not have and does not hide, so that it means a file of the
+	// layers beneath (moby#16774). It is not made: a whiteout stands in its place,
+	// and over a stack it must be a copy of what that shows at target, which is
+	// clean and as the archive says, with no link followed. Without Linked such a
+	// link is refused.
+	Linked func(path, target string)
 }
 
 // Apply writes what archive, an uncompressed tar, says into the empty directory
@@ -91,6 +99,7 @@ type applier struct {
 	whiteouts map[string]struct{}   // paths to hide
 	opaques   map[string]struct{}   // directories to make opaque
 	leftOut   map[string]struct{}   // devices that are not there
+	links     map[string]string     // hard links to what lower layers have, and their targets
 }
 
 // attributes are what a directory gets when nothing is written into it any more.
@@ -106,7 +115,7 @@ func newApplier(ctx context.Context, in *ahead, root int, rec *recorder, opts Ap
 		ctx: ctx, opts: opts, root: root, rec: rec, in: source,
 		dir: newDirectory(root), tar: tar.NewReader(source), buf: make([]byte, chunkSize),
 		dirs:      map[string]attributes{".": impliedAttributes()},
-		whiteouts: map[string]struct{}{}, opaques: map[string]struct{}{}, leftOut: map[string]struct{}{},
+		whiteouts: map[string]struct{}{}, opaques: map[string]struct{}{}, leftOut: map[string]struct{}{}, links: map[string]string{},
 	}
 }
 

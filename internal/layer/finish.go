@@ -48,6 +48,9 @@ func (a *applier) hideAll(dir string) error {
 // finish writes the marks and then gives directories their modes and times,
 // which entries made within would have changed.
 func (a *applier) finish() error {
+	if err := a.giveLinks(); err != nil {
+		return err
+	}
 	if err := a.writeMarks(); err != nil {
 		return err
 	}

@@ -25,6 +25,7 @@ func (a *applier) remove(at spot) error {
 			return err
 		}
 	}
+	delete(a.links, at.path)
 	return unix.Unlinkat(at.dir, at.base, 0)
 }
 

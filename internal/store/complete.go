@@ -5,6 +5,7 @@ package store
 import (
 	"bytes"
 	"maps"
+	"os"
 	"path"
 	"slices"
 	"strings"
@@ -28,17 +29,41 @@ func (a attributes) same(b attributes) bool {
 }
 
 // completer makes a tree of the directories that a layer implies, with the
-// attributes that the layers beneath give them.
+// attributes that the layers beneath give them, and of copies of the files that
+// its hard links mean.
 type completer struct {
 	marks   overlay.Marks
 	beneath int // the merged layers beneath
 	layer   int // the layer's own tree
 	given   map[string]attributes
+	files   []linked
 }
 
-// look finds what the implied directory p has in the layers beneath, and notes it
-// in given if it is not what the layer's own has.
-func (c *completer) look(p string) error {
+func newCompleter(m overlay.Marks, beneath, layer *os.File) *completer {
+	return &completer{marks: m, beneath: int(beneath.Fd()), layer: int(layer.Fd()), given: make(map[string]attributes)}
+}
+
+// empty tells whether there is nothing to complete.
+func (c *completer) empty() bool { return len(c.given) == 0 && len(c.files) == 0 }
+
+// look finds what the layers beneath have for all that the layer implies.
+func (c *completer) look(i implied) error {
+	for _, p := range i.directories {
+		if err := c.lookDirectory(p); err != nil {
+			return &os.PathError{Op: "look up", Path: p, Err: err}
+		}
+	}
+	for _, l := range i.links {
+		if err := c.lookLink(l); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lookDirectory finds what the implied directory p has in the layers beneath, and
+// notes it in given if it is not what the layer's own has.
+func (c *completer) lookDirectory(p string) error {
 	hidden, err := c.hidden(p)
 	if err != nil || hidden {
 		return err
@@ -97,40 +122,34 @@ func (c *completer) read(root int, p string) (a attributes, err error) {
 	if a.st, err = linux.Fstat(fd); err != nil {
 		return a, err
 	}
-	names, err := linux.Llistxattr(fd, ".")
-	if err != nil {
-		return a, err
-	}
-	a.xattrs = make(map[string][]byte)
-	for _, name := range names {
-		if c.marks.IsMark(name) || name == "security.selinux" || name == "security.evm" { // the overlay's and the host's
-			continue
-		}
-		if a.xattrs[name], err = linux.Lgetxattr(fd, ".", name); err != nil {
-			return a, err
-		}
-	}
-	return a, nil
+	a.xattrs, err = c.readXattrs(fd, ".")
+	return a, err
 }
 
-// build makes the tree in the empty directory root. The directories on the way
-// to an implied one go over the layer's too, and get what the layer gives them.
-func (c *completer) build(root int) error {
-	all := make(map[string]attributes)
-	for p := range c.given {
-		for _, dir := range prefixes(p) {
-			a, ok := c.given[dir]
-			if _, done := all[dir]; done {
-				continue
-			}
-			if !ok {
-				var err error
-				if a, err = c.read(c.layer, dir); err != nil {
-					return err
-				}
-			}
-			all[dir] = a
+// readXattrs returns the attributes of an entry, but for the overlay's and the
+// host's.
+func (c *completer) readXattrs(dir int, base string) (map[string][]byte, error) {
+	names, err := linux.Llistxattr(dir, base)
+	if err != nil {
+		return nil, err
+	}
+	xattrs := make(map[string][]byte)
+	for _, name := range names {
+		if c.marks.IsMark(name) || name == "security.selinux" || name == "security.evm" {
+			continue
 		}
+		if xattrs[name], err = linux.Lgetxattr(dir, base, name); err != nil {
+			return nil, err
+		}
+	}
+	return xattrs, nil
+}
+
+// build makes the tree in the empty directory root.
+func (c *completer) build(root int) error {
+	all, err := c.directories()
+	if err != nil {
+		return err
 	}
 	paths := slices.SortedFunc(maps.Keys(all), byDepth)
 	for _, p := range paths {
@@ -138,12 +157,38 @@ func (c *completer) build(root int) error {
 			return err
 		}
 	}
+	if err := c.copyFiles(root); err != nil {
+		return err
+	}
 	for _, p := range slices.Backward(paths) { // what is made in a directory changes its time
 		if err := all[p].set(root, p); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// directories are those of the tree. The ones on the way go over the layer's too,
+// and get what the layer gives them.
+func (c *completer) directories() (map[string]attributes, error) {
+	all := maps.Clone(c.given)
+	leaves := slices.Collect(maps.Keys(c.given))
+	for _, f := range c.files {
+		leaves = append(leaves, path.Dir(f.path))
+	}
+	for _, p := range leaves {
+		for _, dir := range prefixes(p) {
+			if _, done := all[dir]; done {
+				continue
+			}
+			a, err := c.read(c.layer, dir)
+			if err != nil {
+				return nil, err
+			}
+			all[dir] = a
+		}
+	}
+	return all, nil
 }
 
 // byDepth puts parents first.

@@ -155,7 +155,12 @@ func (s *Store) list(name string) ([]linux.Dirent, error) {
 // its entries must not be written. The caller closes it. The error for a layer
 // that is not there is os.ErrNotExist.
 func (s *Store) Lower(id oci.Digest) (*os.File, error) {
-	dir, err := s.open(pathOf(id)+"/"+treeName, unix.O_DIRECTORY)
+	return s.lowerIn(pathOf(id), id)
+}
+
+// lowerIn is Lower of a layer whose directory is layer.
+func (s *Store) lowerIn(layer string, id oci.Digest) (*os.File, error) {
+	dir, err := s.open(layer+"/"+treeName, unix.O_DIRECTORY)
 	if err != nil {
 		return nil, s.layerError(id, err)
 	}

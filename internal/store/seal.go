@@ -112,7 +112,7 @@ func (s *Store) describe(ctx context.Context, dir, from *os.File, name string, o
 		return err
 	})
 	if err == nil && !opts.Root { // other stacks may have another root beneath the same layer
-		err = writeImplied(dir, []string{"."})
+		err = implied{directories: []string{"."}}.write(dir)
 	}
 	if err := errors.Join(err, early.wait()); err != nil {
 		return Layer{}, err

@@ -3,11 +3,10 @@
 package store
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
-	"path"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -17,76 +16,44 @@ import (
 	"strata/internal/overlay"
 )
 
-// An archive may hold a/b without an entry for a. The layer then has a directory
-// a that the archive only implies, with attributes that nobody gave it; and in a
-// stack the newest layer's attributes count, so that a layer with "tmp/x" alone
-// would take the sticky bit from /tmp. What such a directory should have depends
-// on the layers beneath, and a layer is shared by stacks that differ there. So
-// the layer stays as it is, and where it makes a difference a completion goes on
-// top of it: a tree of those directories alone, made once for each stack beneath
-// and kept with the layer as implied/HEX, HEX being that of the chainID of what
-// is beneath. An empty file of that name says that nothing is to be completed.
-const (
-	impliedList    = "implied.json"
-	impliedDir     = "implied"
-	impliedVersion = 1
-	maxImplied     = 256 << 20 // bytes of the list: it has as many paths as the archive allowed
-)
-
-type impliedRecord struct {
-	Version     int      `json:"version"`
-	Directories [][]byte `json:"directories"` // bytes: a name need not be UTF-8
+// Lowers opens the directories to use as lowerdirs for a stack of layers, oldest
+// first: one for each layer, and one more where a layer needs completion. The
+// caller, who holds the store's shared lock or a reference to the layers, closes
+// them. The error for a layer that is not there is os.ErrNotExist.
+func (s *Store) Lowers(stack []oci.Digest) (lowers []*os.File, err error) {
+	return s.lowers(stack, pathOf)
 }
 
-// writeImplied lists the implied directories of a staged layer, if it has any.
-func writeImplied(dir *os.File, paths []string) error {
-	if len(paths) == 0 {
+// Complete checks that in a stack, oldest first, of layers that are in the store
+// or applied here, each has beneath it what it needs, and makes what completes
+// it. The error is an *UnmetError where one has not. Without Complete the first
+// Lowers of the stack does so. The caller holds the store's shared lock.
+func (st *Staging) Complete(stack []oci.Digest) error {
+	if len(stack) == 0 {
 		return nil
 	}
-	r := impliedRecord{Version: impliedVersion}
-	for _, p := range paths {
-		r.Directories = append(r.Directories, []byte(p))
+	if err := st.store.checkBase(st.where(stack[0])); err != nil {
+		return incomplete(stack[0], err)
 	}
-	data, err := json.Marshal(r)
-	if err != nil {
-		return err
-	}
-	if err := unix.Mkdirat(int(dir.Fd()), impliedDir, 0o700); err != nil {
-		return &os.PathError{Op: "mkdir", Path: dir.Name() + "/" + impliedDir, Err: err}
-	}
-	return durable.WriteFileRelaxed(dir, impliedList, data, 0o600)
+	lowers, err := st.store.lowers(stack, st.where)
+	closeAll(lowers)
+	return err
 }
 
-// readImplied returns os.ErrNotExist for a layer that says all itself.
-func (s *Store) readImplied(id oci.Digest) (paths []string, err error) {
-	name := pathOf(id) + "/" + impliedList
-	data, err := durable.ReadFile(s.root, name, maxImplied)
-	if err != nil {
-		return nil, err
-	}
-	var r impliedRecord
-	err = json.Unmarshal(data, &r)
-	if err == nil && r.Version != impliedVersion {
-		err = fmt.Errorf("version %d, not %d", r.Version, impliedVersion)
-	}
-	for _, p := range r.Directories {
-		if clean := path.Clean(string(p)); clean != string(p) || path.IsAbs(clean) {
-			err = errors.Join(err, fmt.Errorf("%q is no path in a layer", p))
+// where is the path of a layer's directory: that of a layer that was applied here
+// goes into the store as it is, with what completes it.
+func (st *Staging) where(id oci.Digest) string {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	for _, l := range st.staged {
+		if l.layer.DiffID == id {
+			return stagingDir + "/" + base(st.dir()) + "/" + l.name
 		}
-		paths = append(paths, string(p))
 	}
-	if err != nil {
-		return nil, &os.PathError{Op: "read", Path: s.path(name), Err: err}
-	}
-	return paths, nil
+	return pathOf(id)
 }
 
-// Lowers opens the directories to use as lowerdirs for a stack of layers, oldest
-// first: one for each layer, and one more where a layer's implied directories
-// need completion. The caller, who holds the store's shared lock or a reference
-// to the layers, closes them. The error for a layer that is not there is
-// os.ErrNotExist.
-func (s *Store) Lowers(stack []oci.Digest) (lowers []*os.File, err error) {
+func (s *Store) lowers(stack []oci.Digest, where func(oci.Digest) string) (lowers []*os.File, err error) {
 	defer func() {
 		if err != nil {
 			closeAll(lowers)
@@ -95,7 +62,7 @@ func (s *Store) Lowers(stack []oci.Digest) (lowers []*os.File, err error) {
 	}()
 	var beneath oci.Digest // the chainID of the layers so far
 	for _, id := range stack {
-		tree, err := s.Lower(id)
+		tree, err := s.lowerIn(where(id), id)
 		if err != nil {
 			return lowers, err
 		}
@@ -104,9 +71,9 @@ func (s *Store) Lowers(stack []oci.Digest) (lowers []*os.File, err error) {
 			beneath = id
 			continue
 		}
-		completion, err := s.completion(id, beneath, lowers)
+		completion, err := s.completion(where(id), beneath, lowers)
 		if err != nil {
-			return lowers, fmt.Errorf("layer %s: complete implied directories: %w", id, err)
+			return lowers, incomplete(id, err)
 		}
 		if completion != nil {
 			lowers = append(lowers, completion)
@@ -116,36 +83,52 @@ func (s *Store) Lowers(stack []oci.Digest) (lowers []*os.File, err error) {
 	return lowers, nil
 }
 
+func incomplete(id oci.Digest, err error) error {
+	return fmt.Errorf("layer %s: complete it over the layers beneath: %w", id, err)
+}
+
+// checkBase checks that the layer in dir needs nothing beneath it.
+func (s *Store) checkBase(dir string) error {
+	r, err := s.readImplied(dir)
+	if errors.Is(err, os.ErrNotExist) || err == nil && len(r.links) == 0 {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return &UnmetError{Link: r.links[0], Err: errors.New("the layer is the first one and has no such file")}
+}
+
 func closeAll(files []*os.File) {
 	for _, f := range files {
 		f.Close()
 	}
 }
 
-// completion opens what goes on top of the layer id, the last of lowers, or
+// completion opens what goes on top of the layer in dir, the last of lowers, or
 // returns nil if nothing does.
-func (s *Store) completion(id, beneath oci.Digest, lowers []*os.File) (*os.File, error) {
-	name := pathOf(id) + "/" + impliedDir + "/" + beneath.Hex()
-	dir, known, err := s.knownCompletion(name)
+func (s *Store) completion(dir string, beneath oci.Digest, lowers []*os.File) (*os.File, error) {
+	name := dir + "/" + impliedDir + "/" + beneath.Hex()
+	f, known, err := s.knownCompletion(name)
 	if known || err != nil {
-		return dir, err
+		return f, err
 	}
-	paths, err := s.readImplied(id)
+	r, err := s.readImplied(dir)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	err = s.complete(paths, lowers, name)
-	if errors.Is(err, unix.EPERM) { // who may not mount only reads the stack, to compare it
+	err = s.complete(r, lowers, name)
+	if errors.Is(err, unix.EPERM) && len(r.links) == 0 { // who may not mount only reads the stack, to compare it
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	dir, _, err = s.knownCompletion(name)
-	return dir, err
+	f, _, err = s.knownCompletion(name)
+	return f, err
 }
 
 // knownCompletion opens a completion that was made before; nil is one that says
@@ -166,7 +149,7 @@ func (s *Store) knownCompletion(name string) (dir *os.File, known bool, err erro
 
 // complete makes the completion called name. The kernel itself says what the
 // layers beneath show: they are mounted.
-func (s *Store) complete(paths []string, lowers []*os.File, name string) error {
+func (s *Store) complete(r implied, lowers []*os.File, name string) error {
 	top := lowers[len(lowers)-1]
 	empty, err := s.Dir("empty")
 	if err != nil {
@@ -174,21 +157,19 @@ func (s *Store) complete(paths []string, lowers []*os.File, name string) error {
 	}
 	defer empty.Close()
 	stack := overlay.Stack{Lowers: lowers[:len(lowers)-1], UserXattr: s.opts.Marks.UserXattr, Empty: empty}
-	beneath, err := stack.Mount()
+	mounted, err := stack.Mount()
 	if err != nil {
 		return err
 	}
-	defer beneath.Close()
-	c := completer{marks: s.opts.Marks, beneath: int(beneath.Fd()), layer: int(top.Fd()), given: map[string]attributes{}}
-	for _, p := range paths {
-		if err := c.look(p); err != nil {
-			return &os.PathError{Op: "look up", Path: p, Err: err}
-		}
+	defer mounted.Close()
+	c := newCompleter(s.opts.Marks, mounted, top)
+	if err := c.look(r); err != nil {
+		return err
 	}
-	if len(c.given) == 0 {
+	if c.empty() {
 		return s.nothingToComplete(name)
 	}
-	return s.publishCompletion(&c, name)
+	return s.publishCompletion(c, name)
 }
 
 func (s *Store) nothingToComplete(name string) error {
@@ -216,8 +197,10 @@ func (s *Store) publishCompletion(c *completer, name string) (err error) {
 	if err := c.build(int(tree.Fd())); err != nil {
 		return err
 	}
-	if err := durable.SyncFS(tree); err != nil {
-		return err
+	if !strings.HasPrefix(name, stagingDir+"/") { // Publish does
+		if err := durable.SyncFS(tree); err != nil {
+			return err
+		}
 	}
 	return ignoreExist(durable.RenameNew(st.dir(), treeName, s.root, name))
 }

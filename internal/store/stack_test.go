@@ -187,7 +187,7 @@ func FuzzImpliedRecord(f *testing.F) {
 			t.Fatal(err)
 		}
 		lowers, err := s.Lowers([]oci.Digest{base, top})
-		if err != nil && !strings.HasPrefix(err.Error(), "layer "+string(top)+": complete implied directories: ") {
+		if err != nil && !strings.HasPrefix(err.Error(), "layer "+string(top)+": complete it over the layers beneath: ") {
 			t.Errorf("%q: %v", data, err)
 		}
 		for _, f := range lowers {

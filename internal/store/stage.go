@@ -142,17 +142,18 @@ func (st *Staging) apply(ctx context.Context, archive io.Reader, dir *os.File, o
 		return info, err
 	}
 	defer tree.Close()
-	var implied []string
+	var needs implied
 	err = withRecord(dir, func(record io.Writer) (err error) {
 		info, err = layer.Apply(ctx, archive, tree, record, layer.ApplyOptions{
 			Marks: st.store.opts.Marks, Unprivileged: st.store.opts.Unprivileged,
 			UserNamespace: st.store.opts.UserNamespace, LeftOut: opts.LeftOut,
-			Implied: func(path string) { implied = append(implied, path) },
+			Implied: func(path string) { needs.directories = append(needs.directories, path) },
+			Linked:  func(path, target string) { needs.links = append(needs.links, Link{path, target}) },
 		})
 		return err
 	})
 	if err == nil {
-		err = writeImplied(dir, implied)
+		err = needs.write(dir)
 	}
 	if err == nil && opts.Expect != "" && info.DiffID != opts.Expect {
 		err = fmt.Errorf("the archive has the digest %s", info.DiffID)
