@@ -51,6 +51,9 @@ func (e *Engine) Import(ctx context.Context, archive io.Reader, o ImportOptions)
 	}
 	var img image.Image
 	err = e.shared(func() error {
+		if err := staging.Complete([]oci.Digest{l.DiffID}); err != nil {
+			return err
+		}
 		if err := staging.Publish(); err != nil {
 			return err
 		}

@@ -119,6 +119,10 @@ func (in *Intake) Add(manifest, config []byte, names ...oci.Reference) (img imag
 	}
 	e := in.engine
 	err = e.shared(func() error {
+		err := in.staging.Complete(newestOnly(want.Layers))
+		if err != nil && !errors.Is(err, os.ErrNotExist) { // of which more is said below
+			return err
+		}
 		if err := in.staging.Publish(); err != nil {
 			return err
 		}
