@@ -34,8 +34,6 @@ func TestHostileArchives(t *testing.T) {
 		{"dots", []tar.Header{file("a/../../../sentinel")}, "sentinel"},
 		{"dots at the front", []tar.Header{file("../sentinel")}, "../sentinel"},
 		{"dots inside", []tar.Header{file("a/../b")}, "a/../b"},
-		{"absolute", []tar.Header{file("/etc/strata-test")}, "/etc/strata-test"},
-		{"absolute to the sentinel", []tar.Header{file(sentinel)}, sentinel},
 		{"through a link", []tar.Header{link("out", p.dir), file("out/sentinel")}, "out/sentinel"},
 		{"through a link of dots", []tar.Header{link("out", "../../../../../.."+p.dir), file("out/sentinel")}, "out/sentinel"},
 		{"hard link outside", []tar.Header{hard("inner", sentinel)}, "inner"},
@@ -62,9 +60,6 @@ func TestHostileArchives(t *testing.T) {
 			t.Fatalf("%s: the sentinel is %q, %v", c.name, content, err)
 		}
 	}
-	if _, err := os.Stat("/etc/strata-test"); err == nil {
-		t.Error("/etc/strata-test was made")
-	}
 	if got := p.must("images", "-q"); got != "" {
 		t.Errorf("images: %q", got)
 	}
@@ -80,6 +75,7 @@ func TestOddArchives(t *testing.T) {
 	writeArchive(t, archive,
 		tar.Header{Name: "./", Typeflag: tar.TypeDir, Mode: 0o750},
 		tar.Header{Name: "./a/b/c", Typeflag: tar.TypeReg, Mode: 0o640, Uid: 1<<32 - 2},
+		tar.Header{Name: "/etc/strata-test", Typeflag: tar.TypeReg, Mode: 0o604},
 		tar.Header{Name: "out", Linkname: "/etc/passwd", Typeflag: tar.TypeSymlink},
 		tar.Header{Name: "up", Linkname: "../../../..", Typeflag: tar.TypeSymlink},
 		tar.Header{Name: "twice", Typeflag: tar.TypeReg, Mode: 0o600},
@@ -95,10 +91,13 @@ func TestOddArchives(t *testing.T) {
 	if err != nil || info.Mode().Perm() != 0o750 {
 		t.Errorf("the root: %v, %v", info.Mode(), err)
 	}
-	for name, mode := range map[string]os.FileMode{"twice": 0o644, "a/b/c": 0o640, "a name with\nnewline and \xff": 0o644} {
+	for name, mode := range map[string]os.FileMode{"twice": 0o644, "a/b/c": 0o640, "etc/strata-test": 0o604, "a name with\nnewline and \xff": 0o644} {
 		if info, err := os.Lstat(filepath.Join(at, name)); err != nil || info.Mode().Perm() != mode {
 			t.Errorf("%q: %v", name, err)
 		}
+	}
+	if _, err := os.Stat("/etc/strata-test"); err == nil {
+		t.Error("/etc/strata-test was made")
 	}
 	if to, err := os.Readlink(at + "/out"); to != "/etc/passwd" {
 		t.Errorf("out: %q, %v", to, err)

@@ -58,15 +58,16 @@ func (e entry) sparse(offset, size int64) entry {
 var long = strings.Repeat("n", 256)
 
 var names = []hostile{
-	{name: "absolute", entries: []entry{file("/etc/passwd", "x")}, err: "entry /etc/passwd: its name is absolute"},
-	{name: "only a slash", entries: []entry{dir("/")}, err: "entry /: its name is absolute"},
+	{name: "absolute", entries: []entry{file("/etc/passwd", "x")}, want: tree.New(tree.File("etc/passwd", "x"))},
+	{name: "many slashes", entries: []entry{file("//../etc/passwd", "x")}, err: `entry //../etc/passwd: its name has ".." in it`},
+	{name: "only a slash", entries: []entry{dir("/"), file("a", "x")}, want: tree.New(tree.File("a", "x"))},
 	{name: "parent", entries: []entry{file("../x", "x")}, err: `entry ../x: its name has ".." in it`},
 	{name: "parent within", entries: []entry{file("a/../x", "x")}, err: `entry a/../x: its name has ".." in it`},
 	{name: "parent at the end", entries: []entry{dir("a/..")}, err: `entry a/..: its name has ".." in it`},
 	{name: "parent after dots", entries: []entry{file("./../x", "x")}, err: `entry ./../x: its name has ".." in it`},
 	{name: "dots that are a name", entries: []entry{file("...", "x"), file("..a", "x")}, want: tree.New(tree.File("...", "x"), tree.File("..a", "x"))},
 	{name: "leading dot and doubled slashes", entries: []entry{file("./a//./b", "x")}, want: tree.New(tree.File("a/b", "x"))},
-	{name: "control characters are quoted", entries: []entry{file("/\x1b[2J", "x")}, err: `entry "/\x1b[2J": its name is absolute`},
+	{name: "control characters are quoted", entries: []entry{file("../\x1b[2J", "x")}, err: `entry "../\x1b[2J": its name has ".." in it`},
 	{name: "long component", entries: []entry{file(long, "")}, err: "entry " + long + ": more than the limit of 255 bytes in a name"},
 	{name: "longest component", entries: []entry{file(long[1:], "")}, want: tree.New(tree.File(long[1:], ""))},
 	{name: "long path", entries: []entry{file(strings.Repeat("a/", 2051)+"b", "")},
@@ -103,7 +104,8 @@ var parents = []hostile{
 var hardLinks = []hostile{
 	{name: "within", entries: []entry{file("a", "x"), hardLink("b/c", "./a")}, want: tree.New(tree.File("a", "x"), tree.HardLink("b/c", "a"))},
 	{name: "upwards", entries: []entry{hardLink("a", "../outside/file")}, err: `entry a: hard link to ../outside/file: its name has ".." in it`},
-	{name: "absolute", entries: []entry{hardLink("a", "/etc/passwd")}, err: "entry a: hard link to /etc/passwd: its name is absolute"},
+	{name: "absolute", entries: []entry{hardLink("a", "/etc/passwd")}, err: "entry a: hard link to /etc/passwd: this layer has no such file"},
+	{name: "absolute within", entries: []entry{file("a", "x"), hardLink("/b/c", "/a")}, want: tree.New(tree.File("a", "x"), tree.HardLink("b/c", "a"))},
 	{name: "through a link", entries: []entry{symlink("l", "../outside"), hardLink("a", "l/file")}, err: "entry a: hard link to l/file: it leads through a symbolic link"},
 	{name: "missing", entries: []entry{hardLink("a", "b")}, err: "entry a: hard link to b: this layer has no such file"},
 	{name: "missing directory", entries: []entry{hardLink("a", "b/c")}, err: "entry a: hard link to b/c: this layer has no such file"},

@@ -9,17 +9,17 @@ import (
 	"strings"
 )
 
-// cleanName gives the path of an entry within the layer, "." for its root. What
-// could mean a place elsewhere is refused and not mended: a name with ".." has
-// no business in a layer, and tools that resolved it have written outside.
+// cleanName gives the path of an entry within the layer, "." for its root, which
+// is what a leading slash means (ko names entries so, and kaniko the targets of
+// hard links). What could mean a place elsewhere is refused and not mended: a name
+// with ".." has no business in a layer, and tools that resolved it have written
+// outside.
 func (l Limits) cleanName(name string) (string, error) {
 	switch {
 	case name == "":
 		return "", errors.New("its name is empty")
 	case len(name) > l.Path+len(whiteoutPrefix):
 		return "", &LimitError{What: "bytes in a path", Most: int64(l.Path)}
-	case name[0] == '/':
-		return "", errors.New("its name is absolute")
 	case strings.IndexByte(name, 0) >= 0:
 		return "", errors.New("its name holds a NUL byte")
 	}
@@ -31,6 +31,9 @@ func (l Limits) cleanName(name string) (string, error) {
 		if err := over("bytes in a name", len(strings.TrimPrefix(part, whiteoutPrefix)), l.Name); err != nil {
 			return "", err
 		}
+	}
+	if name = strings.TrimLeft(name, "/"); name == "" {
+		return ".", nil
 	}
 	return path.Clean(name), nil
 }
