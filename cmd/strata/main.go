@@ -53,6 +53,7 @@ func newProgram() *cli.Program {
 			{Name: "ps", New: newPsCommand}, {Name: "rm", New: newRmCommand},
 			{Name: "import", New: newImportCommand}, {Name: "images", New: newImagesCommand}, {Name: "rmi", New: newRmiCommand},
 			{Name: "tag", New: newTagCommand}, {Name: "inspect", New: newInspectCommand}, {Name: "history", New: newHistoryCommand},
+			{Name: "ls", New: newLsCommand}, {Name: "cat", New: newCatCommand}, {Name: "cp", New: newCpCommand},
 			{Name: "diff", New: newDiffCommand}, {Name: "commit", New: newCommitCommand}, {Name: "export", New: newExportCommand},
 			{Name: "df", New: newDfCommand}, {Name: "mount", New: newMountCommand}, {Name: "umount", New: newUmountCommand}, {Name: "unshare", New: newUnshareCommand},
 			{Name: "gc", New: newGcCommand}, {Name: "info", New: newInfoCommand}, {Name: "version", New: newVersionCommand},

@@ -40,10 +40,18 @@ func newWalker(ctx context.Context, opts WriteOptions) *walker {
 // end, after cancelling the context too.
 func (w *walker) run(root int) {
 	defer close(w.items)
-	if w.err = entryError(".", w.root(root)); w.err == nil {
-		w.err = w.children(root, "")
-	}
+	w.err = w.tree(root)
 	w.items <- w.batch
+}
+
+func (w *walker) tree(root int) error {
+	if w.opts.Only != "" {
+		return entryError(w.opts.As, w.entry(root, w.opts.As, linux.Dirent{Name: w.opts.Only}))
+	}
+	if err := w.root(root); err != nil {
+		return entryError(".", err)
+	}
+	return w.children(root, "")
 }
 
 func (w *walker) send(hdr *tar.Header, fd int) {

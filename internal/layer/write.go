@@ -35,6 +35,11 @@ type WriteOptions struct {
 	// Hollow is the path of a directory that is written as if it were empty, ""
 	// for none.
 	Hollow string
+
+	// Only is the name of the one entry of dir that is written, with all beneath
+	// it; "." is dir itself, and "" writes what dir holds. As is what it is called
+	// in the archive. Root has no meaning then, and Hollow is a path in the archive.
+	Only, As string
 }
 
 // Write writes what dir holds, a tree in overlay form, as an uncompressed tar
