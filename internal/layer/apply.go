@@ -95,6 +95,7 @@ type applier struct {
 	info Info
 
 	made      int                   // entries and implied directories
+	noted     int64                 // counts against Limits.Noted
 	dirs      map[string]attributes // of the directories that are there, to be set at the end
 	whiteouts map[string]struct{}   // paths to hide
 	opaques   map[string]struct{}   // directories to make opaque
@@ -106,7 +107,8 @@ type applier struct {
 type attributes struct {
 	mode    uint32
 	mtime   time.Time
-	implied bool // no entry has named it
+	implied bool   // no entry has named it
+	acl     []byte // default access list, nil for none: what is made within would inherit from it
 }
 
 func newApplier(ctx context.Context, in *ahead, root int, rec *recorder, opts ApplyOptions) *applier {
@@ -198,7 +200,19 @@ func (a *applier) parent(name string) (fd int, base string, err error) {
 // imply notes a directory that is made because an entry stands beneath it.
 func (a *applier) imply(dir string) error {
 	a.dirs[dir] = impliedAttributes()
+	if err := a.note(dir); err != nil {
+		return err
+	}
 	return a.count()
+}
+
+// noteCost is about what a noted path takes beside its bytes.
+const noteCost = 48
+
+// note counts a path that one of the maps now holds.
+func (a *applier) note(name string) error {
+	a.noted += int64(len(name)) + noteCost
+	return over("bytes of paths of directories and whiteouts", a.noted, a.opts.Noted)
 }
 
 // drain reads what follows the end of the archive: it is part of the digest.

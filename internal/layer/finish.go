@@ -21,7 +21,7 @@ func (a *applier) hide(name string) error {
 		return err
 	}
 	a.whiteouts[name] = struct{}{}
-	return nil
+	return a.note(name)
 }
 
 // leaveOut makes nothing of a device, or of another name of one, but hides what
@@ -42,7 +42,7 @@ func (a *applier) hideAll(dir string) error {
 		return err
 	}
 	a.opaques[dir] = struct{}{}
-	return nil
+	return a.note(dir)
 }
 
 // finish writes the marks and then gives directories their modes and times,
@@ -142,6 +142,11 @@ func (a *applier) finishDirectory(name string) error {
 		return err
 	}
 	defer unix.Close(fd)
+	if attrs.acl != nil {
+		if err := linux.Fsetxattr(fd, aclDefault, attrs.acl); err != nil {
+			return fmt.Errorf("set attribute %s: %w", aclDefault, err)
+		}
+	}
 	ts := []unix.Timespec{timespec(attrs.mtime), timespec(attrs.mtime)}
 	if err := unix.UtimesNanoAt(fd, ".", ts, 0); err != nil {
 		return err

@@ -216,6 +216,9 @@ var bombs = []hostile{
 	{name: "headers", opts: limits(layer.Limits{Bytes: 1024}), entries: []entry{file("a", "")}, err: "read archive at its first entry: more than the limit of 1024 bytes in the archive"},
 	{name: "path", opts: limits(layer.Limits{Path: 8}), entries: []entry{file("123456789/123", "")}, err: "entry 123456789/123: more than the limit of 8 bytes in a path"},
 	{name: "name", opts: limits(layer.Limits{Name: 8}), entries: []entry{file("123456789", "")}, err: "entry 123456789: more than the limit of 8 bytes in a name"},
+	{name: "names of directories", opts: limits(layer.Limits{Noted: 120}), entries: []entry{dir("a"), dir("a"), dir("b"), dir("c")}, err: "entry c: more than the limit of 120 bytes of paths of directories and whiteouts"},
+	{name: "names of implied directories", opts: limits(layer.Limits{Noted: 120}), entries: []entry{file("a/b/c/d", "")}, err: "entry a/b/c/d: more than the limit of 120 bytes of paths of directories and whiteouts"},
+	{name: "names of whiteouts", opts: limits(layer.Limits{Noted: 60}), entries: []entry{file(".wh.a", ""), file(".wh.b", "")}, err: "entry .wh.b: more than the limit of 60 bytes of paths of directories and whiteouts"},
 	{name: "holes", opts: limits(layer.Limits{Bytes: 1 << 30}), entries: []entry{file("a", "x").sparse(1<<31, 1<<31+1)}, err: "entry a: more than the limit of 1073741824 bytes in files"},
 	{name: "depth", entries: []entry{dir(strings.Repeat("d/", 1000))}, want: tree.New(tree.Dir(strings.Repeat("d/", 1000)))},
 }

@@ -12,6 +12,7 @@ type Limits struct {
 	Path     int   // bytes of a path; 4096, which is also the most
 	Name     int   // bytes of a component; 255, which is also the most
 	Xattrs   int   // bytes of an entry's extended attributes, names and values; 256 KiB
+	Noted    int64 // bytes of the paths that are kept in memory to the end, of directories and whiteouts for instance, and 48 for each; 32 MiB
 	Trailing int64 // bytes after the end of the archive; 16 MiB
 }
 
@@ -26,6 +27,7 @@ func (l Limits) withDefaults() Limits {
 	l.Path = min(orDefault(l.Path, pathMax), pathMax)
 	l.Name = min(orDefault(l.Name, nameMax), nameMax)
 	l.Xattrs = orDefault(l.Xattrs, 256<<10)
+	l.Noted = orDefault(l.Noted, 32<<20)
 	l.Trailing = orDefault(l.Trailing, 16<<20)
 	return l
 }

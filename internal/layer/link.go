@@ -90,7 +90,7 @@ func (a *applier) linkBeneath(at spot, target string) error {
 		return err
 	}
 	a.links[at.path] = target
-	return unix.Close(fd)
+	return errors.Join(unix.Close(fd), a.note(at.path), a.note(target))
 }
 
 // hides reports whether the entries so far hide what lower layers have at the

@@ -157,11 +157,23 @@ func (a *applier) directory(at spot, hdr *tar.Header) error {
 	if err := a.makeDirectory(at); err != nil {
 		return fmt.Errorf("mkdir: %w", err)
 	}
-	a.dirs[at.path] = attributes{mode: mode(hdr), mtime: hdr.ModTime}
+	if _, known := a.dirs[at.path]; !known {
+		if err := a.note(at.path); err != nil {
+			return err
+		}
+	}
+	attrs := attributes{mode: mode(hdr), mtime: hdr.ModTime}
+	defer func() { a.dirs[at.path] = attrs }()
 	if err := a.chown(at, hdr); err != nil {
 		return err
 	}
-	return a.setXattrs(at, hdr)
+	return a.eachXattr(hdr, func(name string, value []byte) error {
+		if name == aclDefault {
+			attrs.acl = value
+			return nil
+		}
+		return linux.Lsetxattr(at.dir, at.base, name, value)
+	})
 }
 
 // makeDirectory keeps a directory that is there, but not its attributes.
