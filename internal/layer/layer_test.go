@@ -142,12 +142,20 @@ func applyOnce(ctx context.Context, dir string, data io.Reader, record io.Writer
 }
 
 // apply applies an archive to dir and checks what holds for every archive: the
-// digest and that Rebuild gives the same bytes.
+// digest, that Rebuild gives the same bytes and that Verify finds no fault.
 func apply(t tree.T, dir string, data []byte, opts layer.ApplyOptions) (layer.Info, error) {
 	t.Helper()
 	f := open(t, dir)
 	defer f.Close()
 	var record bytes.Buffer
+	var implied []string
+	asked := opts.Implied
+	opts.Implied = func(path string) {
+		implied = append(implied, path)
+		if asked != nil {
+			asked(path)
+		}
+	}
 	info, err := layer.Apply(ctx, bytes.NewReader(data), f, &record, opts)
 	if err != nil {
 		return info, err
@@ -165,6 +173,7 @@ func apply(t tree.T, dir string, data []byte, opts layer.ApplyOptions) (layer.In
 	if !bytes.Equal(again.Bytes(), data) {
 		t.Fatalf("rebuilt archive of %d bytes differs from the applied one of %d", again.Len(), len(data))
 	}
+	wantApplied(t, f, record.Bytes(), info, opts, implied)
 	return info, nil
 }
 
@@ -186,6 +195,9 @@ func write(t tree.T, dir string, opts layer.WriteOptions) ([]byte, layer.Info) {
 	}
 	if !bytes.Equal(again.Bytes(), out.Bytes()) {
 		t.Fatalf("rebuilt archive of %d bytes differs from the written one of %d", again.Len(), out.Len())
+	}
+	if opts.Hollow == "" {
+		wantVerified(t, f, record.Bytes(), info, layer.VerifyOptions{Marks: opts.Marks, Sealed: true, Epoch: opts.Epoch})
 	}
 	return out.Bytes(), info
 }

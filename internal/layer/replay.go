@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package layer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"golang.org/x/sys/unix"
+
+	"strata/internal/linux"
+)
+
+// errKept says that a record has a kept frame: what file frames mean is known
+// only to who has looked for those first.
+var errKept = errors.New("the record has kept content")
+
+// replay reads the archive as it is made again, and passes it on to out. It can
+// seek forward, which passes on what it skips: so a tar reader finds the headers,
+// and the content of files goes from the tree to out without a copy.
+type replay struct {
+	ctx    context.Context
+	frames frames
+	kept   *keptContent // nil: not known, and a kept frame is errKept
+	dir    *directory
+	out    *behind
+	number int // of the frame
+	size   int64
+
+	left int64     // bytes of the frame
+	from io.Reader // where they are; nil for nowhere
+	fd   int       // of a file of the tree; -1
+	// broken is why a file of the tree cannot be had, the first one. What comes out
+	// is no archive any more, and nothing is passed on.
+	broken error
+	ended  bool
+}
+
+func (r *replay) Read(p []byte) (int, error) {
+	if err := r.fill(); err != nil {
+		return 0, err
+	}
+	n := int(min(int64(len(p)), r.left))
+	if r.from == nil {
+		clear(p[:n])
+		r.passed(n)
+		return n, nil
+	}
+	n, err := r.from.Read(p[:n])
+	if err = r.check(n, err); err != nil {
+		return n, err
+	}
+	if r.broken == nil {
+		if _, err := r.out.Write(p[:n]); err != nil {
+			return n, err
+		}
+	}
+	r.passed(n)
+	return n, nil
+}
+
+// Seek goes on by offset bytes; nothing else is asked of it.
+func (r *replay) Seek(offset int64, whence int) (int64, error) {
+	if whence != io.SeekCurrent || offset < 0 {
+		return 0, errors.New("an archive that is made again goes forward only")
+	}
+	for offset > 0 {
+		if err := r.fill(); err != nil {
+			return r.size, noEOF(err)
+		}
+		n, err := r.skip(offset)
+		if err != nil {
+			return r.size, err
+		}
+		offset -= n
+	}
+	return r.size, nil
+}
+
+func noEOF(err error) error {
+	if err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// skip passes on at most most bytes of the frame.
+func (r *replay) skip(most int64) (int64, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	if r.from == nil {
+		n := min(most, r.left)
+		r.passed(int(n))
+		return n, nil
+	}
+	space := r.out.space()
+	n, err := r.from.Read(space[:min(int64(len(space)), most, r.left)])
+	if err = r.check(n, err); err != nil {
+		return 0, err
+	}
+	if r.broken == nil {
+		if err := r.out.advance(n); err != nil {
+			return 0, err
+		}
+	}
+	r.passed(n)
+	return int64(n), nil
+}
+
+// check takes a file of the tree that ends early, because somebody has cut it
+// meanwhile, for a broken one.
+func (r *replay) check(n int, err error) error {
+	switch {
+	case err == nil, err == io.EOF && n > 0:
+		return nil
+	case r.fd >= 0:
+		r.broken, r.from = noEOF(err), nil
+		return nil
+	}
+	return noEOF(err)
+}
+
+func (r *replay) passed(n int) { r.size, r.left = r.size+int64(n), r.left-int64(n) }
+
+// fill goes on to the next frame that has bytes of the archive; io.EOF at the end
+// of the archive.
+func (r *replay) fill() error {
+	if r.ended {
+		return io.EOF
+	}
+	for r.left == 0 {
+		r.close()
+		fr, err := r.frames.next()
+		if err == nil {
+			err = r.begin(fr)
+		}
+		if r.ended {
+			return io.EOF
+		}
+		if err != nil && !errors.Is(err, errKept) {
+			err = fmt.Errorf("read record: %w", err)
+		}
+		if err != nil {
+			return err
+		}
+		r.number++
+	}
+	return nil
+}
+
+func (r *replay) begin(fr frame) error {
+	switch fr.kind {
+	case frameRaw:
+		r.left, r.from = fr.size, r.frames
+	case frameFile:
+		r.left = fr.size
+		return r.file(fr)
+	case frameKept:
+		if r.kept == nil {
+			return errKept
+		}
+		return discard(r.frames, fr.size)
+	case frameEnd:
+		return r.end(fr.size)
+	}
+	return nil
+}
+
+func (r *replay) end(size int64) error {
+	if r.size != size {
+		return fmt.Errorf("it makes %d bytes, the archive had %d", r.size, size)
+	}
+	err := atEnd(r.frames)
+	r.ended = err == nil
+	return err
+}
+
+func (r *replay) file(fr frame) error {
+	r.from = nil
+	if r.kept != nil {
+		if content, ok := r.kept.find(fr.path, r.number); ok {
+			if content.Size() != fr.size {
+				return fmt.Errorf("file %s: %d bytes of it are in the record, the archive had %d", show(fr.path), content.Size(), fr.size)
+			}
+			r.from = content
+			return nil
+		}
+	}
+	if r.broken == nil {
+		if err := r.open(fr); err != nil {
+			r.broken = fmt.Errorf("file %s: %w", show(fr.path), err)
+		}
+	}
+	return nil
+}
+
+// open opens a file of the tree.
+func (r *replay) open(fr frame) error {
+	parent, base := split(fr.path)
+	dir, err := r.dir.open(parent)
+	if err != nil {
+		return err
+	}
+	fd, err := openQuietly(dir, base, 0)
+	if err != nil {
+		return err
+	}
+	st, err := linux.Fstat(fd)
+	if err == nil && (st.Mode&unix.S_IFMT != unix.S_IFREG || st.Size != fr.size) {
+		err = fmt.Errorf("it is %s of %d bytes, the archive had a file of %d", kindName(st.Mode&unix.S_IFMT), st.Size, fr.size)
+	}
+	if err != nil {
+		unix.Close(fd)
+		return err
+	}
+	r.fd, r.from = fd, linux.FD(fd)
+	return nil
+}
+
+// drain passes on what follows the last entry.
+func (r *replay) drain() error {
+	for {
+		if err := r.fill(); err == io.EOF {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		if _, err := r.skip(r.left); err != nil {
+			return err
+		}
+	}
+}
+
+// close closes the file of the tree that is open.
+func (r *replay) close() {
+	if r.fd >= 0 {
+		unix.Close(r.fd)
+		r.fd = -1
+	}
+}
