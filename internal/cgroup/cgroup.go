@@ -18,6 +18,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -36,8 +37,10 @@ type System struct {
 // mountPoint is where every distribution has it.
 const mountPoint = "/sys/fs/cgroup"
 
-// Here looks for the cgroups of this machine: one or two system calls.
-func Here() System {
+// Here are the cgroups of this machine, which are looked for once.
+var Here = sync.OnceValue(look)
+
+func look() System {
 	switch {
 	case exists(mountPoint + "/cgroup.controllers"):
 		return System{2, mountPoint}

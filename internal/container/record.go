@@ -108,8 +108,12 @@ func readRecord(dir *os.File, id string) (r Record, err error) {
 // parseRecord refuses what another version wrote and what is another
 // container's.
 func parseRecord(data []byte, id string) (r Record, err error) {
-	if err := json.Unmarshal(data, &r); err != nil {
-		return Record{}, err
+	r, plain := parsePlainRecord(data)
+	if !plain {
+		r = Record{}
+		if err := json.Unmarshal(data, &r); err != nil {
+			return Record{}, err
+		}
 	}
 	if r.Version > formatVersion {
 		return Record{}, fmt.Errorf("version %d is newer than this strata, which reads %d", r.Version, formatVersion)

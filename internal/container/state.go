@@ -90,6 +90,9 @@ func readState(dir *os.File, id string) (State, error) {
 }
 
 func parseState(data []byte, id string) (s State, err error) {
+	if s, plain := parsePlainState(data); plain {
+		return s, nil
+	}
 	if err := json.Unmarshal(data, &s); err != nil {
 		return State{}, &RecordError{ID: id, Err: fmt.Errorf("read its state: %w", err)}
 	}

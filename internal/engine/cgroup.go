@@ -18,15 +18,6 @@ import (
 	"strata/internal/linux"
 )
 
-// system is how cgroups are mounted here. It is looked for once.
-func (e *Engine) system() cgroup.System {
-	if e.cgroups == nil {
-		here := cgroup.Here()
-		e.cgroups = &here
-	}
-	return *e.cgroups
-}
-
 // cgroupPrefix begins the names of the cgroups of this store's containers.
 func (e *Engine) cgroupPrefix() (string, error) {
 	var st unix.Stat_t
@@ -44,7 +35,7 @@ func (e *Engine) cgroupPath(r *container.Record) (string, error) {
 	}
 	parent := r.Host.CgroupParent
 	if !path.IsAbs(parent) {
-		parent = path.Join(e.system().Parent(os.Geteuid() == 0 && !linux.InUserNamespace()), parent)
+		parent = path.Join(cgroup.Here().Parent(os.Geteuid() == 0 && !linux.InUserNamespace()), parent)
 	}
 	return path.Join(parent, cgroup.Name(prefix, r.ID)), nil
 }
@@ -60,7 +51,7 @@ func (e *Engine) useCgroup(spec *specs.Spec, r *container.Record) (err error) {
 		})
 	}
 	limits := r.Host.Resources.LinuxResources
-	if limits == nil && e.system().Version != 2 {
+	if limits == nil && cgroup.Here().Version != 2 {
 		return nil
 	}
 	spec.Linux.Resources = limits
@@ -71,37 +62,37 @@ func (e *Engine) useCgroup(spec *specs.Spec, r *container.Record) (err error) {
 // group is the cgroup of a container, which need not exist.
 func (e *Engine) group(entry *container.Entry) (*cgroup.Group, error) {
 	if entry.State.Cgroup != "" {
-		return e.system().Open(entry.State.Cgroup), nil
+		return cgroup.Here().Open(entry.State.Cgroup), nil
 	}
 	at, err := e.cgroupPath(&entry.Record)
-	return e.system().Open(at), err
+	return cgroup.Here().Open(at), err
 }
 
 // dropCgroup removes what is left of a container's cgroup after its runner was
 // killed. The caller has the container's lock.
 func (e *Engine) dropCgroup(r *container.Record) error {
-	if e.system().Version == 0 || r.ID == "" { // "": its record cannot be read; gc finds the cgroup
+	if cgroup.Here().Version == 0 || r.ID == "" { // "": its record cannot be read; gc finds the cgroup
 		return nil
 	}
 	at, err := e.cgroupPath(r)
 	if err != nil {
 		return err
 	}
-	return e.system().Open(at).Remove()
+	return cgroup.Here().Open(at).Remove()
 }
 
 // collectCgroups removes those of containers that nobody runs. The caller has
 // the lock that whoever makes a container shares.
 func (e *Engine) collectCgroups() error {
 	prefix, err := e.cgroupPrefix()
-	if err != nil || e.system().Version == 0 {
+	if err != nil || cgroup.Here().Version == 0 {
 		return err
 	}
-	found, err := e.system().Find(prefix)
+	found, err := cgroup.Here().Find(prefix)
 	for _, at := range found {
 		inUse, useErr := e.containers.InUse(strings.TrimPrefix(path.Base(at), prefix))
 		if useErr == nil && !inUse {
-			useErr = e.system().Open(at).Remove()
+			useErr = cgroup.Here().Open(at).Remove()
 		}
 		err = errors.Join(err, useErr)
 	}
@@ -113,12 +104,12 @@ func (e *Engine) collectCgroups() error {
 // for want of memory.
 func (r *Running) endCgroup() (oomKilled bool, err error) {
 	group := r.process.Cgroup
-	if group == nil && r.noted && r.engine.system().Version != 0 {
+	if group == nil && r.noted && cgroup.Here().Version != 0 {
 		at, err := r.engine.cgroupPath(&r.container.Record)
 		if err != nil {
 			return false, err
 		}
-		group = r.engine.system().Open(at)
+		group = cgroup.Here().Open(at)
 	}
 	if group == nil {
 		return false, nil
@@ -142,19 +133,22 @@ func (e *Engine) pausedState(entry *container.Entry) container.State {
 // thawKilled lets a container that was killed die: with version 1 what is frozen
 // does not.
 func (e *Engine) thawKilled(id string) {
-	if entry, err := e.containers.Entry(id); err == nil && e.system().Version != 0 {
+	if entry, err := e.containers.Entry(id); err == nil && cgroup.Here().Version != 0 {
 		if group, err := e.group(&entry); err == nil {
 			group.Thaw()
 		}
 	}
 }
 
-// enterable is the path of the cgroup of a running container for one more
-// process, which in a paused one would not begin.
+// enterable is the path of the cgroup of a running container, "" for none, for
+// one more process, which in a paused one would not begin.
 func (e *Engine) enterable(entry *container.Entry) (string, error) {
 	group, err := e.group(entry)
 	if err != nil {
 		return "", err
+	}
+	if !group.Exists() {
+		return "", nil
 	}
 	if group.Frozen() {
 		name := entry.Record.DisplayName()
@@ -165,7 +159,7 @@ func (e *Engine) enterable(entry *container.Entry) (string, error) {
 
 // cgroupFeature names the version and the controllers whose limits can be had.
 func (e *Engine) cgroupFeature() Feature {
-	s := e.system()
+	s := cgroup.Here()
 	parent := s.Parent(os.Geteuid() == 0 && !linux.InUserNamespace())
 	f := Feature{Name: "Limits (cgroups)", Present: s.Writable(parent)}
 	switch {
@@ -242,7 +236,7 @@ func (e *Engine) Update(name string, changed *specs.LinuxResources) error {
 	return e.containers.Update(name, func(entry container.Entry) (container.Resources, error) {
 		old := entry.Record.Host.Resources
 		merged := container.Resources{LinuxResources: mergeResources(old.LinuxResources, changed)}
-		if err := e.system().Check(merged.LinuxResources); err != nil {
+		if err := cgroup.Here().Check(merged.LinuxResources); err != nil {
 			return old, err
 		}
 		if !entry.State.Alive() {
@@ -276,7 +270,7 @@ func limit(entry *container.Entry, group *cgroup.Group, r *specs.LinuxResources)
 func (e *Engine) Stats(name string) (s cgroup.Stats, err error) {
 	err = e.change(name, func(entry *container.Entry, group *cgroup.Group) error {
 		fresh, err := group.Need(nil, slices.DeleteFunc([]string{"memory", "cpuacct", "pids", "blkio"}, func(c string) bool {
-			return !slices.Contains(e.system().Controllers(), c)
+			return !slices.Contains(cgroup.Here().Controllers(), c)
 		})...)
 		if err == nil && len(fresh) > 0 {
 			err = group.Gather(entry.State.Pid, fresh...)

@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"time"
 
-	"strata/internal/cgroup"
 	"strata/internal/container"
 	"strata/internal/image"
 	"strata/internal/linux"
@@ -30,7 +29,6 @@ type Engine struct {
 	ids        *userIDs // nil: every id exists
 	found      *foundFilter
 	root       string
-	cgroups    *cgroup.System // once it has been looked for
 	// Trace, if set, is given the steps of the next start.
 	Trace *Trace
 }

@@ -87,9 +87,21 @@ func executing(r container.Record, o ExecOptions) *container.Record {
 	return &r
 }
 
-// enter starts what r describes in a running sandbox. The user is looked for
-// there, in files that are the container's by now.
+// enter starts what r describes in a running sandbox.
 func (e *Engine) enter(running *sandbox.Running, r *container.Record, o ExecOptions, streams Streams) (*sandbox.Process, error) {
+	entrant, err := running.Begin(o.cgroup)
+	if err != nil {
+		return nil, err
+	}
+	plan, err := e.planEntry(running, r, o, streams)
+	if err != nil {
+		return nil, errors.Join(err, entrant.Abandon())
+	}
+	return plan.Enter(entrant)
+}
+
+// planEntry looks for the user in files that are the container's by now.
+func (e *Engine) planEntry(running *sandbox.Running, r *container.Record, o ExecOptions, streams Streams) (*sandbox.Plan, error) {
 	u, err := recordUser(running.Root(), r)
 	if err == nil {
 		err = e.ids.check(u)
@@ -113,11 +125,7 @@ func (e *Engine) enter(running *sandbox.Running, r *container.Record, o ExecOpti
 	}
 	options.Detached = o.Detached
 	spec.Linux.CgroupsPath = o.cgroup
-	plan, err := sandbox.NewEntry(spec, running, options)
-	if err != nil {
-		return nil, err
-	}
-	return plan.Enter(running)
+	return sandbox.NewEntry(spec, running, options)
 }
 
 // privilege gives the process of spec every capability that there is to give. Its

@@ -11,6 +11,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -148,8 +149,8 @@ const initialUserNamespace = 0xeffffffd
 
 // InUserNamespace reports whether the process is in a user namespace other than
 // the first one: then capabilities are those over what the namespace owns.
-func InUserNamespace() bool {
+var InUserNamespace = sync.OnceValue(func() bool {
 	var st unix.Stat_t
 	err := Retry(func() error { return unix.Stat("/proc/self/ns/user", &st) })
 	return err == nil && st.Ino != initialUserNamespace
-}
+})

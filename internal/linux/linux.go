@@ -92,3 +92,14 @@ func Reopen(f *os.File) (*os.File, error) {
 	}
 	return os.NewFile(uintptr(fd), f.Name()), nil
 }
+
+// Readlink reads the symbolic link called name in dir.
+func Readlink(dir int, name string) (target string, err error) {
+	buf := make([]byte, unix.PathMax)
+	err = Retry(func() error {
+		n, err := unix.Readlinkat(dir, name, buf)
+		target = string(buf[:max(n, 0)])
+		return err
+	})
+	return target, err
+}

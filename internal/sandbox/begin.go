@@ -23,6 +23,7 @@ type Child struct {
 	userns *os.File
 	group  *cgroup.Group // or nil
 	tasks  []*os.File    // by which it enters that
+	show   func() error  // undoes hide, if it is to be undone
 }
 
 // An ownMount is a filesystem that shows the namespaces of the process that
@@ -148,7 +149,10 @@ func (c *Child) Abandon() error {
 }
 
 // close closes what was reserved for the child.
-func (c *Child) close() error {
+func (c *Child) close() (err error) {
+	if c.show != nil {
+		err = c.show()
+	}
 	var files []*os.File
 	for _, own := range c.own {
 		files = append(files, own.at)
@@ -156,7 +160,7 @@ func (c *Child) close() error {
 	if c.userns != nil {
 		files = append(files, c.userns)
 	}
-	return closeAll(append(files, c.tasks...))
+	return errors.Join(err, closeAll(append(files, c.tasks...)))
 }
 
 // leaveHost takes the child out of the host's root filesystem, for a place over

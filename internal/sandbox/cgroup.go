@@ -138,16 +138,13 @@ func shellLines(commands []cgroup.Command) (lines []Line) {
 	return lines
 }
 
-// entryGroup is the cgroup that a process enters which joins a sandbox later, or
-// nil. The caller closes it.
-func entryGroup(s *specs.Spec) (*cgroup.Group, error) {
-	if s.Linux.CgroupsPath == "" {
+// entryGroup is the cgroup that a process enters which joins a sandbox later, nil
+// for "". The caller closes it.
+func entryGroup(path string) (*cgroup.Group, error) {
+	if path == "" {
 		return nil, nil
 	}
-	g := cgroup.Here().Open(s.Linux.CgroupsPath)
-	if !g.Exists() {
-		return nil, nil
-	}
+	g := cgroup.Here().Open(path)
 	return g, g.OpenFile()
 }
 

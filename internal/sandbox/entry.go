@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"strconv"
-	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -15,6 +14,43 @@ import (
 	"strata/internal/linux"
 	"strata/internal/spawn"
 )
+
+// An Entrant is a process in a running sandbox that has no program yet, and is in
+// no namespace of it but that for process ids. Plan.Enter or Abandon must follow.
+type Entrant struct {
+	child   *spawn.Child
+	running *Running
+	show    func() error // undoes hide
+}
+
+// Begin clones the process of an entry, in the sandbox's pid namespace and in the
+// cgroup at the path, if that is not "": the kernel is at it while the caller
+// makes the plan. Until the program runs this process cannot be dumped.
+func (r *Running) Begin(cgroupsPath string) (_ *Entrant, err error) {
+	group, err := entryGroup(cgroupsPath)
+	if err != nil {
+		return nil, err
+	}
+	if group != nil {
+		defer group.Close()
+	}
+	show, err := hide()
+	if err != nil {
+		return nil, err
+	}
+	var o spawn.Options
+	if r.other&unix.CLONE_NEWPID != 0 {
+		o.PidNamespace = r.pidfd // a pidfd stands for the namespaces of its process (setns(2))
+	}
+	child, err := beginIn(group, new(spawn.List), o)
+	if err != nil {
+		return nil, errors.Join(err, show())
+	}
+	return &Entrant{child, r, show}, nil
+}
+
+// Abandon ends the process instead.
+func (e *Entrant) Abandon() error { return errors.Join(e.child.Abandon(), e.show()) }
 
 // NewEntry makes the plan for one more process in a running sandbox: that of
 // spec, which beside the process is the sandbox's own. Plan.Enter carries it out.
@@ -106,37 +142,30 @@ func (r *Running) hostID(file string, id uint32) (uint32, error) {
 	if r.other&unix.CLONE_NEWUSER == 0 {
 		return id, nil
 	}
-	text, err := readSmall(r.file(file))
+	maps, err := linux.ReadIDMaps(r.file(file))
 	if err != nil {
 		return 0, err
 	}
-	var inside, outside, n uint32
-	for line := range strings.Lines(text) {
-		if _, err := fmt.Sscan(line, &inside, &outside, &n); err == nil && id >= inside && id-inside < n {
-			return outside + id - inside, nil
-		}
+	outside, ok := linux.OutsideID(maps, id)
+	if !ok {
+		return 0, fmt.Errorf("id %d is not one of the container's user namespace", id)
 	}
-	return 0, fmt.Errorf("id %d is not one of the container's user namespace", id)
+	return outside, nil
 }
 
-// Enter starts the process of a plan made by NewEntry, and returns when the
-// program has been executed. A program that could not be executed is a
-// *spawn.Error with Exec set.
-func (p *Plan) Enter(r *Running) (_ *Process, err error) {
-	prep := &preparation{root: r.root, running: r, detached: p.options.Detached, watched: true}
+// Enter starts the process of a plan made by NewEntry, begun for the same sandbox
+// and cgroup, and returns when the program has been executed. A program that could
+// not be executed is a *spawn.Error with Exec set. The process is gone after an
+// error.
+func (p *Plan) Enter(e *Entrant) (_ *Process, err error) {
+	prep := &preparation{root: e.running.root, running: e.running, detached: p.options.Detached, watched: true}
+	prep.after = append(prep.after, e.show)
 	defer func() { err = errors.Join(err, prep.close()) }()
 	if err := prep.prepare(p.steps); err != nil {
-		return nil, err
-	}
-	if err := prep.hide(); err != nil {
-		return nil, err
-	}
-	child, err := r.begin(p.spec)
-	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, e.child.Abandon())
 	}
 	prep.list.Replaced = true
-	process, err := child.Continue(&prep.list)
+	process, err := e.child.Continue(&prep.list)
 	if err == nil {
 		err = prep.launched(process)
 	}
@@ -146,36 +175,22 @@ func (p *Plan) Enter(r *Running) (_ *Process, err error) {
 	return &Process{Process: process, Terminal: prep.giveTerminal()}, nil
 }
 
-// hide keeps other processes from ours until this one is done. Those of the
-// sandbox see the child from its clone on, with our memory and descriptors: they
-// are not to reach our binary through /proc/PID/exe, nor what we have open
-// (CVE-2019-5736, CVE-2016-9962). A new program is not hidden (execve(2)).
-func (p *preparation) hide() error {
+// hide keeps other processes from ours until show is called, when the child is
+// done with our memory. Those of the sandbox see the child from its clone on, with
+// our memory and descriptors: they are not to reach our binary through
+// /proc/PID/exe, nor what we have open (CVE-2019-5736, CVE-2016-9962). A new
+// program is not hidden (execve(2)).
+func hide() (show func() error, err error) {
 	before, err := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0)
 	if err == nil {
 		err = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
 	}
 	if err != nil {
-		return os.NewSyscallError("prctl PR_SET_DUMPABLE", err)
+		return nil, os.NewSyscallError("prctl PR_SET_DUMPABLE", err)
 	}
-	p.after = append(p.after, func() error { return unix.Prctl(unix.PR_SET_DUMPABLE, uintptr(before), 0, 0, 0) })
-	return nil
-}
-
-// begin clones the child in the sandbox's pid namespace, and in the cgroup of s.
-func (r *Running) begin(s *specs.Spec) (*spawn.Child, error) {
-	group, err := entryGroup(s)
-	if err != nil {
-		return nil, err
-	}
-	if group != nil {
-		defer group.Close()
-	}
-	var o spawn.Options
-	if r.other&unix.CLONE_NEWPID != 0 {
-		o.PidNamespace = r.pidfd // a pidfd stands for the namespaces of its process (setns(2))
-	}
-	return beginIn(group, new(spawn.List), o)
+	return func() error {
+		return os.NewSyscallError("prctl PR_SET_DUMPABLE", unix.Prctl(unix.PR_SET_DUMPABLE, uintptr(before), 0, 0, 0))
+	}, nil
 }
 
 // orphan adds a clone that becomes the program, while the child ends and leaves

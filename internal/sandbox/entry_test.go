@@ -70,7 +70,12 @@ func enter(t *testing.T, r *Running, spec *specs.Spec, change func(*Options)) (s
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := plan.Enter(r)
+	entrant, err := r.Begin(spec.Linux.CgroupsPath)
+	if err != nil {
+		w.Close()
+		return "", 0, err
+	}
+	p, err := plan.Enter(entrant)
 	w.Close()
 	if err != nil {
 		return "", 0, err

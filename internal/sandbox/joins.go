@@ -71,8 +71,8 @@ func (c *Child) begin(first *spawn.List, flags uintptr) error {
 	}
 	if pid != nil {
 		defer pid.Close()
-		if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
-			return os.NewSyscallError("prctl PR_SET_DUMPABLE", err)
+		if c.show, err = hide(); err != nil {
+			return err
 		}
 	}
 	if c.Child, err = spawn.Begin(first, spawn.Options{Namespaces: flags, PidNamespace: pid, Cgroup: c.cgroupFile()}); err != nil || pid == nil {
@@ -82,17 +82,6 @@ func (c *Child) begin(first *spawn.List, flags uintptr) error {
 		return c.Child.Abandon() // with the same error
 	}
 	return nil
-}
-
-// joinSteps make us as dumpable as before, when the child has a memory of its own.
-func joinSteps(s *specs.Spec) []step {
-	if ownsNamespace(s, specs.PIDNamespace) || !hasNamespace(s, specs.PIDNamespace) {
-		return nil
-	}
-	return []step{{prepare: func(p *preparation) error {
-		p.after = append(p.after, func() error { return unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0) })
-		return nil
-	}}}
 }
 
 // joinable are the kinds of namespace that a process can enter by their path. Of

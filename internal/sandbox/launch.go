@@ -22,7 +22,11 @@ func (p *preparation) hideFromHost(s *specs.Spec) error {
 	if hasNamespace(s, specs.PIDNamespace) {
 		return nil
 	}
-	return p.hide()
+	show, err := hide()
+	if err == nil {
+		p.after = append(p.after, show)
+	}
+	return err
 }
 
 // makeLauncher has the program executed by a launcher, for a child that is

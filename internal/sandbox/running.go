@@ -54,12 +54,32 @@ func (r *Running) open() error {
 		return &os.PathError{Op: "open", Path: path, Err: err}
 	}
 	r.root = os.NewFile(uintptr(fd), "/")
+	return r.compareNamespaces()
+}
+
+// compareNamespaces finds out which namespaces are not ours, by their names: to
+// look at what they lead to takes the kernel several times as long.
+func (r *Running) compareNamespaces() error {
+	own, err := linux.OpenDir("/proc/self/ns")
+	if err != nil {
+		return err
+	}
+	defer own.Close()
+	its, err := linux.OpenDir(r.file("ns"))
+	if err != nil {
+		return err
+	}
+	defer its.Close()
 	for _, ns := range namespaceKinds {
-		other, err := r.hasOther(ns.name)
+		a, err := linux.Readlink(int(own.Fd()), ns.name)
+		if err != nil {
+			return fmt.Errorf("find our %s namespace: %w", ns.name, err)
+		}
+		b, err := linux.Readlink(int(its.Fd()), ns.name)
 		if err != nil {
 			return fmt.Errorf("find its %s namespace: %w", ns.name, err)
 		}
-		if other {
+		if a != b {
 			r.other |= ns.flag
 		}
 	}
@@ -73,15 +93,6 @@ var namespaceKinds = []struct {
 }{
 	{"user", unix.CLONE_NEWUSER}, {"pid", unix.CLONE_NEWPID}, {"mnt", unix.CLONE_NEWNS}, {"net", unix.CLONE_NEWNET},
 	{"uts", unix.CLONE_NEWUTS}, {"ipc", unix.CLONE_NEWIPC}, {"cgroup", unix.CLONE_NEWCGROUP},
-}
-
-func (r *Running) hasOther(name string) (bool, error) {
-	var own, its unix.Stat_t
-	if err := unix.Stat("/proc/self/ns/"+name, &own); err != nil {
-		return false, err
-	}
-	err := unix.Stat(r.file("ns/"+name), &its)
-	return own.Ino != its.Ino || own.Dev != its.Dev, err
 }
 
 func (r *Running) file(name string) string { return "/proc/" + strconv.Itoa(r.pid) + "/" + name }

@@ -93,7 +93,6 @@ func NewPlan(spec *specs.Spec, options Options) (*Plan, error) {
 	p.add(rootSteps(p)...)
 	p.add(cgroupSteps(p)...)
 	p.add(mountSteps(p)...)
-	p.add(joinSteps(spec)...)
 	p.add(deviceSteps(spec)...)
 	p.add(sysctlSteps(spec)...)
 	p.add(oomSteps(spec)...)
@@ -136,17 +135,18 @@ func closeAll(files []*os.File) error {
 func (p *Plan) Start(child *Child, root *os.File) (_ *Process, err error) {
 	prep := &preparation{root: root, child: child, watched: isWatched(p.spec)}
 	defer func() { err = errors.Join(err, prep.close(), child.close()) }()
-	if err := child.limit(); err != nil {
-		return nil, errors.Join(err, child.Child.Abandon(), child.removeCgroup())
+	err = child.limit()
+	if err == nil {
+		err = child.asRoot(func() error { return prep.prepare(p.steps) })
 	}
-	if err := child.asRoot(func() error { return prep.prepare(p.steps) }); err != nil {
-		return nil, errors.Join(err, child.Child.Abandon(), child.removeCgroup())
+	if err == nil {
+		err = prep.hideFromHost(p.spec)
 	}
-	if err := prep.hideFromHost(p.spec); err != nil {
+	if err != nil {
 		return nil, errors.Join(err, child.Child.Abandon(), child.removeCgroup())
 	}
 	p.Prepared = time.Now()
-	prep.list.Replaced = p.options.Init || len(prep.after) > 0
+	prep.list.Replaced = p.options.Init || child.show != nil || len(prep.after) > 0
 	process, err := child.Continue(&prep.list)
 	err = rootHint(err)
 	if err == nil {

@@ -147,7 +147,7 @@ func makePath(root int, name string, directory bool, links int) (int, error) {
 	if err != unix.ELOOP {
 		return fd, err
 	}
-	to, err := readlink(parent, base)
+	to, err := linux.Readlink(parent, base)
 	if err != nil || links == 0 {
 		return -1, unix.ELOOP
 	}
@@ -166,13 +166,4 @@ func makeEntry(parent int, name string, directory bool) error {
 		return err
 	}
 	return unix.Close(fd)
-}
-
-func readlink(dir int, name string) (string, error) {
-	buf := make([]byte, unix.PathMax)
-	n, err := unix.Readlinkat(dir, name, buf)
-	if err != nil {
-		return "", err
-	}
-	return string(buf[:n]), nil
 }

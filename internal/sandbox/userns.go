@@ -65,11 +65,7 @@ func checkMappings(l *specs.Linux) error {
 }
 
 func writeIDMap(path string, mappings []specs.LinuxIDMapping) error {
-	var maps []linux.IDMap
-	for _, m := range mappings {
-		maps = append(maps, linux.IDMap{Inside: m.ContainerID, Outside: m.HostID, Size: m.Size})
-	}
-	text := linux.FormatIDMaps(maps)
+	text := linux.FormatIDMaps(idMaps(mappings))
 	if err := os.WriteFile(path, text, 0); err != nil {
 		return fmt.Errorf("map ids %s: %w", strings.ReplaceAll(strings.TrimSpace(string(text)), "\n", ", "), errors.Unwrap(err))
 	}
@@ -91,12 +87,14 @@ func outside(mappings []specs.LinuxIDMapping, id uint32) (uint32, bool) {
 	if len(mappings) == 0 {
 		return id, true
 	}
+	return linux.OutsideID(idMaps(mappings), id)
+}
+
+func idMaps(mappings []specs.LinuxIDMapping) (maps []linux.IDMap) {
 	for _, m := range mappings {
-		if id >= m.ContainerID && id-m.ContainerID < m.Size {
-			return m.HostID + id - m.ContainerID, true
-		}
+		maps = append(maps, linux.IDMap{Inside: m.ContainerID, Outside: m.HostID, Size: m.Size})
 	}
-	return 0, false
+	return maps
 }
 
 // asRoot calls f as who makes files for the container's root: where ids are
