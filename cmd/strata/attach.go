@@ -5,6 +5,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -50,12 +51,13 @@ func attach(r session, in input) (int, error) {
 	if err != nil {
 		return engine.ExitError, err
 	}
-	if in.stdin {
+	if own.fd >= 0 {
 		go own.typing(in.detachKeys)
 	}
 	shown := make(chan struct{})
 	go func() {
-		if !show(terminal, ended) {
+		defer own.restorePanicking()
+		if !show(own, terminal, ended) {
 			terminal.Close() // hangs up: nobody sees any more what is written
 		}
 		close(shown)
@@ -71,9 +73,9 @@ func attach(r session, in input) (int, error) {
 // others that it has left behind may have its terminal open.
 const leftover = 50
 
-// show copies what the terminal shows to our output until its last user has
-// gone, or after ended has. It returns false when our output takes no more.
-func show(terminal, ended *os.File) bool {
+// show copies what the terminal shows to own until its last user has gone, or
+// after ended has. It returns false when own takes no more.
+func show(own io.Writer, terminal, ended *os.File) bool {
 	buf, timeout := make([]byte, 32<<10), -1
 	fds := []unix.PollFd{{Fd: int32(terminal.Fd()), Events: unix.POLLIN}, {Fd: int32(ended.Fd())}}
 	for {
@@ -85,7 +87,7 @@ func show(terminal, ended *os.File) bool {
 			return true
 		case fds[0].Revents&unix.POLLIN != 0:
 			n, _ := terminal.Read(buf)
-			if _, err := os.Stdout.Write(buf[:max(n, 0)]); err != nil {
+			if _, err := own.Write(buf[:max(n, 0)]); err != nil {
 				return false
 			}
 		case fds[0].Revents != 0:

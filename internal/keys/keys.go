@@ -14,10 +14,10 @@ const Detach = "ctrl-p,ctrl-q"
 
 // Parse turns keys as Docker writes them into the bytes that a terminal
 // sends: letters and other single characters, or ctrl- and one of a-z @ [ \ ] ^
-// and _, with commas between. Without keys there are none.
+// and _, with commas between. Empty is Detach, as it is for Docker.
 func Parse(text string) ([]byte, error) {
 	if text == "" {
-		return nil, nil
+		text = Detach
 	}
 	var keys []byte
 	for name := range strings.SplitSeq(text, ",") {

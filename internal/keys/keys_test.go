@@ -9,7 +9,7 @@ import (
 
 func TestParse(t *testing.T) {
 	for text, want := range map[string]string{
-		"":                  "",
+		"":                  "\x10\x11",
 		Detach:              "\x10\x11",
 		"ctrl-@,ctrl-[":     "\x00\x1b",
 		"CTRL-A":            "\x01",
@@ -44,6 +44,9 @@ func TestScanner(t *testing.T) {
 		{"", "pq", "pq", false},
 		{"q", "abq", "ab", true},
 		{"pq", "abc", "abc", false},
+		{"pq", "pasted text with pq in it", "pasted text with ", true},
+		{"pq", "p", "", false}, // held back until it is known
+		{"pq", "pqpq", "", true},
 	} {
 		for chunk := 1; chunk <= len(c.typed); chunk++ { // however it is read
 			s, passed, found := NewScanner([]byte(c.keys)), []byte(nil), false
@@ -57,6 +60,20 @@ func TestScanner(t *testing.T) {
 				t.Errorf("keys %q, typed %q by %d: passed %q, found %v; want %q, %v", c.keys, c.typed, chunk, passed, found, c.passed, c.found)
 			}
 		}
+	}
+}
+
+// TestScannerGoesOn checks that a scanner that has found its keys looks for them
+// anew, and holds nothing of the first time.
+func TestScannerGoesOn(t *testing.T) {
+	s := NewScanner([]byte("pq"))
+	passed, rest, found := s.Scan([]byte("apqqpqb"))
+	if string(passed) != "a" || string(rest) != "qpqb" || !found {
+		t.Fatalf("first: passed %q, rest %q, found %v", passed, rest, found)
+	}
+	passed, rest, found = s.Scan(rest)
+	if string(passed) != "q" || string(rest) != "b" || !found {
+		t.Errorf("second: passed %q, rest %q, found %v", passed, rest, found)
 	}
 }
 
