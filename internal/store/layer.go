@@ -54,19 +54,32 @@ type layerRecord struct {
 	ContentSize int64      `json:"contentSize"`
 	Entries     int        `json:"entries"`
 	Newest      int64      `json:"newest"` // seconds of Unix time
+	making
+}
+
+// making is how a layer's tree came to be, and so what of it may differ from the
+// archive.
+type making struct {
+	Sealed bool   `json:"sealed,omitempty"` // it was an upperdir: it has parts of seconds, and sockets
+	Epoch  *int64 `json:"epoch,omitempty"`  // of a sealed one: later times are this one in the archive, in seconds of Unix time
+	OneID  bool   `json:"oneID,omitempty"`  // every owner is the user's one id
 }
 
 // writeRecord writes layer.json into a staged layer; the layer's syncfs makes it
 // durable.
-func writeRecord(dir *os.File, info layer.Info) (Layer, error) {
-	data, err := json.Marshal(layerRecord{
-		layerVersion, info.DiffID, formDirectory, info.ArchiveSize, info.ContentSize, info.Entries, info.Newest.Unix(),
-	})
+func writeRecord(dir *os.File, info layer.Info, how making) (Layer, error) {
+	data, err := marshalRecord(info, how)
 	if err != nil {
 		return Layer{}, err
 	}
 	l := Layer{info.DiffID, info.ArchiveSize, info.ContentSize, info.Entries, info.Newest}
 	return l, durable.WriteFileRelaxed(dir, recordName, data, 0o600)
+}
+
+func marshalRecord(info layer.Info, how making) ([]byte, error) {
+	return json.Marshal(layerRecord{
+		layerVersion, info.DiffID, formDirectory, info.ArchiveSize, info.ContentSize, info.Entries, info.Newest.Unix(), how,
+	})
 }
 
 func (r *layerRecord) parse(data []byte, id oci.Digest) error {

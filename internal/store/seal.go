@@ -117,7 +117,12 @@ func (s *Store) describe(ctx context.Context, dir, from *os.File, name string, o
 	if err := errors.Join(err, early.wait()); err != nil {
 		return Layer{}, err
 	}
-	return writeRecord(dir, info)
+	how := making{Sealed: true, OneID: s.opts.Unprivileged}
+	if opts.Epoch != nil {
+		seconds := opts.Epoch.Unix()
+		how.Epoch = &seconds
+	}
+	return writeRecord(dir, info, how)
 }
 
 // earlySize is from how many bytes of archive on an upperdir is put on disk while

@@ -110,7 +110,7 @@ func (st *Staging) applyTo(ctx context.Context, dir *os.File, archive io.Reader,
 	if err != nil {
 		return Layer{}, err
 	}
-	return writeRecord(dir, info)
+	return writeRecord(dir, info, making{OneID: st.store.opts.Unprivileged})
 }
 
 // add puts the layer in dir among those that Publish publishes.
