@@ -14,7 +14,6 @@ import (
 
 	"golang.org/x/sys/unix"
 	"golang.org/x/term"
-
 	"strata/internal/cli"
 	"strata/internal/engine"
 )
@@ -113,7 +112,7 @@ type lsPrinter struct {
 }
 
 func newLsPrinter(l *engine.Look, w *bufio.Writer, o lsOptions) *lsPrinter {
-	p := &lsPrinter{o: o, out: w, json: json.NewEncoder(w), onTerminal: term.IsTerminal(int(os.Stdout.Fd()))}
+	p := &lsPrinter{o: o, out: w, json: json.NewEncoder(w), onTerminal: isTerminal(os.Stdout)}
 	p.json.SetEscapeHTML(false)
 	if o.long && !o.json {
 		p.users, p.groups = l.Owners()
@@ -175,6 +174,8 @@ func (p *lsPrinter) flush() {
 	}
 	p.rows = p.rows[:0]
 }
+
+func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 
 func owner(names map[uint32]string, id uint32) string {
 	if name := names[id]; name != "" && strings.IndexFunc(name, isControl) < 0 {

@@ -178,10 +178,7 @@ func (l *Look) inStore(fd int) bool {
 // rel is the path of the open fd beneath the directory at p, "." for that itself,
 // or "" where it is elsewhere.
 func (l *Look) rel(fd int, p string) string {
-	at, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", fd)) // of a detached mount: from its root
-	if err != nil {
-		return ""
-	}
+	at := l.where(fd)
 	if at == "/"+p {
 		return "."
 	}
@@ -190,6 +187,15 @@ func (l *Look) rel(fd int, p string) string {
 		return ""
 	}
 	return rest
+}
+
+// where is the path of the open fd from the root, without links, or "".
+func (l *Look) where(fd int) string {
+	at, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", fd)) // of a detached mount: from its root
+	if err != nil {
+		return ""
+	}
+	return at
 }
 
 // Close gives the descriptor back.
