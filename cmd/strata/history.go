@@ -13,10 +13,13 @@ import (
 
 func newHistoryCommand() *cli.Command {
 	var l listing
+	var layers bool
 	c := &cli.Command{
 		Use:   "history [OPTIONS] IMAGE",
 		Short: "Show how an image came to be, newest step first",
-		Min:   1, Max: 1,
+		Long: "Show how an image came to be, newest step first.\n" +
+			"With --layers, of each step's layer too: its number, digest, files, and the bytes of older layers' files that it hides.",
+		Min: 1, Max: 1,
 		Run: func(args []string) error {
 			return withEngine(func(e *engine.Engine) error {
 				img, err := e.Image(args[0])
@@ -27,16 +30,49 @@ func newHistoryCommand() *cli.Command {
 				if err != nil {
 					return err
 				}
-				return l.print([]column{
+				columns := []column{
 					{"IMAGE", "ID"}, {"CREATED", "CreatedSince"}, {"CREATED BY", "CreatedBy"}, {"SIZE", "Size"},
 					{"COMMENT", "Comment"}, {"", "CreatedAt"}, {"", "DiffID"},
-				}, rows)
+				}
+				if layers && !l.quiet {
+					columns, rows, err = withLayers(e, img, columns, rows, &l)
+				}
+				if err != nil {
+					return err
+				}
+				return l.print(columns, rows)
 			})
 		},
 		Complete: completeImages,
 	}
 	l.bind(c)
+	c.Flags().BoolVar(&layers, "layers", "", "also what the layer of each step has and hides, which takes a walk through all")
 	return c
+}
+
+// withLayers adds what is only known after a walk through the layers. The comment
+// stays the last column of a table, because it may be long.
+func withLayers(e *engine.Engine, img image.Image, columns []column, rows [][]any, l *listing) ([]column, [][]any, error) {
+	stats, err := e.LayerStats(img)
+	if err != nil {
+		return nil, nil, err
+	}
+	const comment = 4
+	columns = slices.Insert(columns, comment, column{"FILES", "Files"}, column{"HIDES", ""}, column{"STEP", "Step"}, column{"LAYER", ""})
+	columns = append(columns, column{"", "SizeBytes"}, column{"", "HiddenBytes"})
+	for i := range rows { // newest first
+		number := len(rows) - i
+		cells, exact := []any{0, "", number, ""}, []any{0, 0}
+		if at := slices.IndexFunc(stats, func(s engine.LayerStats) bool { return s.Step.Number == number }); at >= 0 {
+			s := stats[at]
+			cells, exact = []any{s.Files, size(s.Hidden), number, s.ID.Short()}, []any{s.Size, s.Hidden}
+			if l.noTrunc {
+				cells[3] = s.ID.String()
+			}
+		}
+		rows[i] = append(slices.Insert(rows[i], comment, cells...), exact...)
+	}
+	return columns, rows, nil
 }
 
 // historyRows has a row for each step. Only the newest has an image ID: the
