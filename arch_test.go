@@ -22,6 +22,7 @@ import (
 var may = map[string][]string{
 	// machine
 	"internal/linux":    {},
+	"internal/fault":    {},
 	"internal/spelling": {},
 	"internal/cli":      {},
 	"internal/keys":     {},
@@ -35,29 +36,31 @@ var may = map[string][]string{
 	"internal/compression": {},
 	"internal/overlay":     {"internal/linux", "internal/mount"},
 	"internal/layer":       {"internal/linux", "internal/oci", "internal/overlay"},
+	"internal/archive":     {"internal/oci"},
 	"internal/mini":        {},
 	"internal/seccomp":     {},
 
 	// stores
-	"internal/store": {"internal/durable", "internal/layer", "internal/linux", "internal/oci", "internal/overlay"},
-	"internal/image": {"internal/durable", "internal/linux", "internal/oci", "internal/spelling"},
+	"internal/store": {"internal/durable", "internal/fault", "internal/layer", "internal/linux", "internal/oci", "internal/overlay"},
+	"internal/image": {"internal/durable", "internal/fault", "internal/linux", "internal/oci", "internal/spelling"},
+	"internal/registry": {"internal/oci"},
 
 	// runtime
 	"internal/cgroup":    {"internal/linux"},
 	"internal/sandbox":   {"internal/cgroup", "internal/linux", "internal/mount", "internal/seccomp", "internal/spawn"},
-	"internal/container": {"internal/durable", "internal/linux", "internal/oci", "internal/spelling"},
+	"internal/container": {"internal/durable", "internal/fault", "internal/linux", "internal/oci", "internal/spelling"},
 
 	// use cases
 	"internal/engine": {
-		"internal/cgroup", "internal/container", "internal/durable", "internal/image", "internal/layer", "internal/linux", "internal/mini", "internal/mount",
+		"internal/cgroup", "internal/container", "internal/durable", "internal/fault", "internal/image", "internal/layer", "internal/linux", "internal/mini", "internal/mount",
 		"internal/oci", "internal/overlay", "internal/sandbox", "internal/seccomp", "internal/spawn", "internal/spelling", "internal/store",
 	},
 
 	// faces
 	"cmd/strata": {
-		"internal/cli", "internal/container", "internal/engine", "internal/image", "internal/keys", "internal/linux", "internal/oci", "internal/overlay", "internal/rootless", "internal/spawn", "internal/store",
+		"internal/cli", "internal/container", "internal/engine", "internal/fault", "internal/image", "internal/keys", "internal/linux", "internal/oci", "internal/overlay", "internal/rootless", "internal/spawn", "internal/store",
 	},
-	"cmd/strata-remote": {"internal/cli", "internal/compression", "internal/engine", "internal/image", "internal/rootless"},
+	"cmd/strata-remote": {"internal/archive", "internal/cli", "internal/compression", "internal/engine", "internal/image", "internal/oci", "internal/registry", "internal/rootless"},
 
 	// for tests only
 	"internal/tree": {"internal/linux", "internal/overlay"},
