@@ -29,15 +29,13 @@ which is only read.`,
 			}
 			o.Source = args[0]
 			return withEngine(func(ctx context.Context, e *engine.Engine) error {
-				devices := 0
-				o.LeftOut = func(string) { devices++ }
+				devices := &leftOut{name: "import " + args[0]}
+				o.LeftOut = devices.add
 				img, err := importFrom(ctx, e, args[0], o)
 				if err != nil {
 					return fmt.Errorf("import %s: %w", args[0], err)
 				}
-				if devices > 0 {
-					fmt.Fprintf(os.Stderr, "strata: import %s: %d devices are left out: only root of the host can make them, and a container has its own in /dev\n", args[0], devices)
-				}
+				devices.report()
 				_, err = fmt.Println(img.ID)
 				return err
 			})

@@ -22,7 +22,7 @@ import (
 func main() {
 	p := &cli.Program{
 		Name: "strata", Short: "Exchange images with the world", Out: os.Stdout,
-		Verbs: []cli.Verb{{Name: "import", New: newImportCommand}},
+		Verbs: []cli.Verb{{Name: "import", New: newImportCommand}, {Name: "load", New: newLoadCommand}, {Name: "save", New: newSaveCommand}},
 	}
 	p.Global.StringVar(&rootFlag, "root", "", "DIR", "directory of the store (default $STRATA_ROOT, or "+engine.DefaultRoot()+")")
 	os.Exit(p.Report(os.Stderr, p.Run(os.Args[1:])))

@@ -34,11 +34,23 @@ func remoteMain(verb string, args []string) error {
 	return usage(err)
 }
 
+// remoteCommand is a verb that strata-remote does; it has the flags and the help.
+func remoteCommand(use, short string) *cli.Command {
+	c := &cli.Command{Use: use, Short: short, Raw: true}
+	c.Run = func(args []string) error { return remoteMain(c.Name(), args) }
+	return c
+}
+
 func newImportCommand() *cli.Command {
-	return &cli.Command{
-		Use:   "import [OPTIONS] FILE|DIRECTORY|- [NAME[:TAG]]",
-		Short: "Make an image of a root filesystem",
-		Raw:   true,
-		Run:   func(args []string) error { return remoteMain("import", args) },
-	}
+	return remoteCommand("import [OPTIONS] FILE|DIRECTORY|- [NAME[:TAG]]", "Make an image of a root filesystem")
+}
+
+func newLoadCommand() *cli.Command {
+	return remoteCommand("load [OPTIONS]", "Take in images from an archive")
+}
+
+func newSaveCommand() *cli.Command {
+	c := remoteCommand("save [OPTIONS] IMAGE...", "Write images to an archive")
+	c.Complete = completeImages
+	return c
 }

@@ -75,6 +75,11 @@ func (in *Intake) isTaken(blob oci.Digest) bool {
 	return ok
 }
 
+// Here tells whether a layer is in the store, where it then stays until Close.
+func (in *Intake) Here(blob oci.Descriptor, diffID oci.Digest) (bool, error) {
+	return in.keep(fetched{blob, diffID})
+}
+
 // keep keeps a layer that is here from being collected before Close.
 func (in *Intake) keep(l fetched) (here bool, err error) {
 	err = in.engine.shared(func() error {
