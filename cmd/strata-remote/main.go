@@ -22,7 +22,10 @@ import (
 func main() {
 	p := &cli.Program{
 		Name: "strata", Short: "Exchange images with the world", Out: os.Stdout,
-		Verbs: []cli.Verb{{Name: "import", New: newImportCommand}, {Name: "load", New: newLoadCommand}, {Name: "save", New: newSaveCommand}},
+		Verbs: []cli.Verb{
+			{Name: "import", New: newImportCommand}, {Name: "load", New: newLoadCommand}, {Name: "save", New: newSaveCommand},
+			{Name: "pull", New: newPullCommand}, {Name: "push", New: newPushCommand}, {Name: "login", New: newLoginCommand}, {Name: "logout", New: newLogoutCommand},
+		},
 	}
 	p.Global.StringVar(&rootFlag, "root", "", "DIR", "directory of the store (default $STRATA_ROOT, or "+engine.DefaultRoot()+")")
 	os.Exit(p.Report(os.Stderr, p.Run(os.Args[1:])))
