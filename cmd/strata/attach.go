@@ -28,6 +28,7 @@ var forwarded = []unix.Signal{
 type session interface {
 	ForwardSignals()
 	Terminal() *os.File // or nil
+	Settled() <-chan struct{}
 	Wait() (exitCode int, err error)
 }
 
@@ -45,7 +46,7 @@ func attach(r session, in input) (int, error) {
 	if terminal == nil {
 		return r.Wait()
 	}
-	own := newOwnTerminal(terminal, in.stdin)
+	own := newOwnTerminal(r, in.stdin)
 	defer own.restore()
 	ended, end, err := os.Pipe()
 	if err != nil {

@@ -24,6 +24,7 @@ func (t *ownTerminal) detach() {
 
 // stop suspends us with the terminal as it was, so that a shell has it back.
 func (t *ownTerminal) stop(suspend func()) {
+	<-t.settled
 	t.stopping.Lock()
 	defer t.stopping.Unlock()
 	t.cook()

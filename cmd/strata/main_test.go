@@ -25,6 +25,9 @@ const (
 )
 
 func TestMain(m *testing.M) {
+	if os.Getenv(jobEnv) != "" {
+		os.Exit(becomeShell(os.Args[1:]))
+	}
 	dir, err := os.MkdirTemp("", "strata-test-")
 	if err == nil {
 		err = prepare(dir)

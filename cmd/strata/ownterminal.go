@@ -16,11 +16,12 @@ import (
 // An ownTerminal is the one that strata was called from, joined to that of a
 // process in a container.
 type ownTerminal struct {
-	other *os.File // the controlling side of the process's
-	fd    int      // -1 when nothing is typed here for the process
-	mu    sync.Mutex
-	old   *term.State // to be put back, or nil; guarded by mu
-	done  bool        // no raw mode any more; guarded by mu
+	other   *os.File        // the controlling side of the process's
+	settled <-chan struct{} // the session's
+	fd      int             // -1 when nothing is typed here for the process
+	mu      sync.Mutex
+	old     *term.State // to be put back, or nil; guarded by mu
+	done    bool        // no raw mode any more; guarded by mu
 
 	// stopping is written from a stop's beginning until the mode is raw again, and
 	// read while keys are taken. The threads go on in any order after a stop: a key
@@ -29,10 +30,10 @@ type ownTerminal struct {
 }
 
 // newOwnTerminal passes every key on, if stdin is a terminal, and gives the
-// process's terminal the size of ours, now and whenever that changes. What
+// session's terminal the size of ours, now and whenever that changes. What
 // restore puts back is put back at a stop too.
-func newOwnTerminal(other *os.File, stdin bool) *ownTerminal {
-	t := &ownTerminal{other: other, fd: -1}
+func newOwnTerminal(of session, stdin bool) *ownTerminal {
+	t := &ownTerminal{other: of.Terminal(), settled: of.Settled(), fd: -1}
 	if fd := int(os.Stdin.Fd()); stdin && term.IsTerminal(fd) {
 		t.fd = fd
 	}

@@ -23,13 +23,14 @@ type terminal struct {
 
 func newTerminal(t testing.TB, rows, columns uint16) *terminal {
 	t.Helper()
-	person, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	fd, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 	if err != nil {
 		t.Skip("no terminal can be had here: ", err)
 	}
-	number, err := unix.IoctlGetInt(int(person.Fd()), unix.TIOCGPTN)
+	person := os.NewFile(uintptr(fd), "/dev/ptmx") // without blocking, so that Close ends a read, whoever else has the terminal
+	number, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
 	if err == nil {
-		err = unix.IoctlSetPointerInt(int(person.Fd()), unix.TIOCSPTLCK, 0)
+		err = unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -42,13 +43,13 @@ func newTerminal(t testing.TB, rows, columns uint16) *terminal {
 	term.resize(rows, columns)
 	read := make(chan struct{})
 	go func() {
-		io.Copy(term.shown, person) // ends with EIO once nobody has the other end
+		io.Copy(term.shown, person)
 		close(read)
 	}()
 	t.Cleanup(func() {
 		own.Close()
-		<-read
 		person.Close()
+		<-read
 	})
 	return term
 }

@@ -144,6 +144,13 @@ func (x *Execution) Terminal() *os.File { return x.process.Terminal }
 // spawn.CatchSignals, and those that will be until Wait returns.
 func (x *Execution) ForwardSignals() { spawn.ForwardSignals(x.process.Process) }
 
+// Settled is closed: nothing is written down of the process.
+func (x *Execution) Settled() <-chan struct{} {
+	settled := make(chan struct{})
+	close(settled)
+	return settled
+}
+
 // Wait waits for the process's end and returns its exit code, 128 and the number
 // for a signal. Of a detached one it returns at once.
 func (x *Execution) Wait() (int, error) {

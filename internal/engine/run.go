@@ -45,6 +45,7 @@ type Running struct {
 	ids       *idRange
 	started   time.Time
 	engine    *Engine
+	settled   chan struct{}
 	noted     bool // it is written down that it runs, so other commands may have changed it
 	oomKilled bool
 }
@@ -131,7 +132,7 @@ func (e *Engine) Start(c *container.Container, child *Child, streams Streams) (*
 	if err != nil {
 		return nil, errors.Join(err, e.failed(c, err))
 	}
-	return &Running{container: c, process: process, ids: child.ids, started: time.Now().UTC(), engine: e}, nil
+	return &Running{container: c, process: process, ids: child.ids, started: time.Now().UTC(), engine: e, settled: make(chan struct{})}, nil
 }
 
 // failed notes that a container could not be started.
@@ -234,6 +235,10 @@ func (r *Running) ForwardSignals() { spawn.ForwardSignals(r.process.Process) }
 // their end never need a file.
 const short = 10 * time.Millisecond
 
+// Settled is closed by Wait once it is written down that the container runs, or
+// need not be. Whoever stops us earlier keeps other commands from it.
+func (r *Running) Settled() <-chan struct{} { return r.settled }
+
 // Wait waits for the container's end and returns its exit code, 128 and the
 // number for a signal. The container stays locked.
 func (r *Running) Wait() (int, error) {
@@ -241,6 +246,7 @@ func (r *Running) Wait() (int, error) {
 	if !r.process.EndsWithin(short) {
 		noteErr = r.note()
 	}
+	close(r.settled)
 	status, err := r.process.Wait()
 	if err != nil {
 		return 0, err
