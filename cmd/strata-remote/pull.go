@@ -44,10 +44,15 @@ func newPullCommand() *cli.Command {
 	c.Flags().Hide("missing")
 	c.Run = func(args []string) error {
 		return withEngine(func(ctx context.Context, e *engine.Engine) error {
-			if err := pull(ctx, e, args[0], o); err != nil {
-				return fmt.Errorf("pull %s: %w", args[0], err)
+			err := pull(ctx, e, args[0], o)
+			if err != nil {
+				err = fmt.Errorf("pull %s: %w", args[0], err)
 			}
-			return nil
+			if err != nil && o.forRun { // who runs us says it
+				fmt.Println(cli.OneLine(err))
+				return &cli.ExitError{Code: 1}
+			}
+			return err
 		})
 	}
 	return c
@@ -92,8 +97,11 @@ func pull(ctx context.Context, e *engine.Engine, name string, o pullOptions) err
 	if err != nil {
 		return cli.Usagef("%w", err)
 	}
-	if o.missing && p.here(candidates) {
-		return nil
+	if o.missing {
+		if p.here(candidates) {
+			return nil
+		}
+		fmt.Fprintf(p.talk, "Unable to find image '%s' locally\n", candidates[0].WithDefaultTag().Familiar())
 	}
 	if o.allTags {
 		return p.all(ctx, candidates)
@@ -119,7 +127,9 @@ func (p *puller) first(ctx context.Context, candidates []oci.Reference) error {
 	for _, ref := range candidates {
 		if ref.Tag == "" && ref.Digest == "" {
 			ref.Tag = oci.DefaultTag
-			fmt.Fprintln(p.talk, "Using default tag: "+oci.DefaultTag)
+			if !p.options.forRun {
+				fmt.Fprintln(p.talk, "Using default tag: "+oci.DefaultTag)
+			}
 		}
 		err := p.one(ctx, ref)
 		if err == nil {

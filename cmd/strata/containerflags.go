@@ -23,6 +23,7 @@ type containerFlags struct {
 	detach                                                             bool
 	walls                                                              isolationFlags
 	limits                                                             resourceFlags
+	pull                                                               pullPolicy
 }
 
 func (f *containerFlags) bind(fs *cli.FlagSet) {
@@ -44,6 +45,7 @@ func (f *containerFlags) bind(fs *cli.FlagSet) {
 	f.walls.bind(fs)
 	f.limits.bind(fs)
 	f.limits.bindPlace(fs)
+	f.pull.bind(fs)
 	fs.StringVar(&f.userns, "userns", "", "MODE", "user namespace: auto for a range of ids of its own, or host")
 	fs.StringVar(&f.rootfs, "rootfs", "", "DIR", "use this directory, never written, in place of an image")
 	fs.BoolVar(&f.interactive, "interactive", "i", "pass standard input on")
@@ -61,6 +63,9 @@ func (f *containerFlags) options(fs *cli.FlagSet, args []string) (o engine.Creat
 	}
 	if container.Joined(f.network) == "" && f.network != "none" && f.network != "host" {
 		return o, fmt.Errorf("--network %s: only none, host and container:NAME are supported yet", f.network)
+	}
+	if err := f.pull.check(); err != nil {
+		return o, err
 	}
 	if f.rootfs == "" {
 		if len(args) == 0 {

@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"strata/internal/cli"
+	"strata/internal/container"
 	"strata/internal/engine"
 )
 
@@ -33,11 +34,15 @@ func create(f *containerFlags, fs *cli.FlagSet, args []string) error {
 		return usage(errors.New("create: --rm is for run: a container that nobody runs would be removed at once"))
 	}
 	return withEngine(func(e *engine.Engine) error {
-		container, err := e.Create(o)
+		var made *container.Container
+		err := f.pull.provide(e, &o, func() (err error) {
+			made, err = e.Create(o)
+			return err
+		})
 		if err != nil {
 			return fmt.Errorf("create: %w", err)
 		}
-		defer container.Close()
-		return newline(os.Stdout, container.Record.ID)
+		defer made.Close()
+		return newline(os.Stdout, made.Record.ID)
 	})
 }

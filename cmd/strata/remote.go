@@ -18,20 +18,25 @@ const remoteName = "strata-remote"
 // remoteMain hands a verb over to strata-remote, which lies beside this
 // program and takes its place. It returns only when that cannot be.
 func remoteMain(verb string, args []string) error {
-	self, err := os.Executable()
+	path, err := remotePath()
 	if err != nil {
 		return err
 	}
-	path := filepath.Join(filepath.Dir(self), remoteName)
 	argv := append([]string{remoteName, verb}, args...)
 	if rootFlag != "" {
 		argv = append([]string{remoteName, "--root=" + rootFlag, verb}, args...)
 	}
 	err = unix.Exec(path, argv, os.Environ())
 	if errors.Is(err, os.ErrNotExist) {
-		err = fmt.Errorf("%s: %s is missing; it belongs beside %s (make builds both)", verb, path, filepath.Base(self))
+		err = fmt.Errorf("%s: %s is missing; it belongs beside strata (make builds both)", verb, path)
 	}
 	return usage(err)
+}
+
+// remotePath is where strata-remote is.
+func remotePath() (string, error) {
+	self, err := os.Executable()
+	return filepath.Join(filepath.Dir(self), remoteName), err
 }
 
 // remoteCommand is a verb that strata-remote does; it has the flags and the help.

@@ -72,7 +72,12 @@ func run(f *containerFlags, fs *cli.FlagSet, args []string, in input, timing boo
 	}
 	e.Trace = trace
 	trace.Mark("check the flags, open the store")
-	c, child, err := e.CreateToRun(o)
+	var c *container.Container
+	var child *engine.Child
+	err = f.pull.provide(e, &o, func() (err error) {
+		c, child, err = e.CreateToRun(o)
+		return err
+	})
 	if err != nil {
 		return usage(fmt.Errorf("run: %w", err))
 	}
