@@ -55,7 +55,7 @@ func TestLimits(t *testing.T) {
 		{name: "quota", v1: "cpu", v2: "cpu", r: &specs.LinuxResources{CPU: &specs.LinuxCPU{Quota: pointer(int64(20000)), Period: pointer(uint64(50000))}},
 			want1: "cpu.cfs_quota_us=20000 cpu.cfs_period_us=50000", want2: "cpu.max=20000_50000"},
 		{name: "shares", v1: "cpu", v2: "cpu", r: &specs.LinuxResources{CPU: &specs.LinuxCPU{Shares: pointer(uint64(2048))}},
-			want1: "cpu.shares=2048", want2: "cpu.weight=170"},
+			want1: "cpu.shares=2048", want2: "cpu.weight=174"},
 		{name: "cpuset", v1: "cpuset", v2: "cpuset", r: &specs.LinuxResources{CPU: &specs.LinuxCPU{Cpus: "0", Mems: "0"}},
 			want1: "cpuset.cpus=0 cpuset.mems=0", want2: "cpuset.cpus=0 cpuset.mems=0"},
 		{name: "cpuset inherits", v1: "cpuset", v2: "cpuset", r: &specs.LinuxResources{CPU: &specs.LinuxCPU{Cpus: "0"}},

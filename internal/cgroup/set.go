@@ -42,14 +42,25 @@ func (g *Group) hint(s setting, err error) string {
 	switch {
 	case isErrno(err, unix.EBUSY), isErrno(err, unix.EACCES), isErrno(err, unix.EPERM), errors.Is(err, os.ErrNotExist):
 	case s.controller == "cpuset":
-		dir := g.dirOf("cpuset")
-		if online, err := read(dir[:strings.LastIndexByte(dir, '/')] + "/" + s.file); err == nil && online != "" {
+		if online := g.online(s.file); online != "" {
 			return "there are " + online
 		}
 	case s.controller == "cpu" && strings.HasPrefix(s.limit, "cpu quota"):
 		return "a period is 1000 to 1000000 µs, and a quota at least 1000 µs"
 	}
 	return limitHint(err)
+}
+
+// online are the processors or memory nodes of the cgroup above. The root of
+// version 2 has only the file of those that are in effect, which all have there
+// (cgroup-v2.rst, "Cpuset Interface Files").
+func (g *Group) online(file string) string {
+	dir := g.dirOf("cpuset")
+	if g.system.Version == 2 {
+		file += ".effective"
+	}
+	online, _ := read(dir[:strings.LastIndexByte(dir, '/')] + "/" + file) // unreadable: the hint is another
+	return online
 }
 
 // setAll returns the settings that were refused, and why the first one was.

@@ -61,13 +61,21 @@ func TestCgroup(t *testing.T) {
 
 // Whatever fails, no cgroup is left: inCgroup looks.
 func TestCgroupIsTakenBack(t *testing.T) {
+	noDevice, noController := "set rdma limit mlx5: no such device", "limits of nosuch: the cgroup controller is missing"
+	if !slices.Contains(cgroup.Here().Controllers(), "rdma") {
+		noDevice = "limits of rdma: the cgroup controller is missing"
+	}
+	if cgroup.Here().Version == 1 {
+		noController = "linux.resources.unified with cgroup version 1 is not supported"
+	}
 	for name, c := range map[string]struct {
 		change func(*specs.Spec)
 		want   string
 	}{
 		"no program":    {func(s *specs.Spec) { s.Process.Args = []string{"nosuch"} }, "nosuch"},
 		"no limit":      {func(s *specs.Spec) { s.Linux.Resources = &specs.LinuxResources{CPU: &specs.LinuxCPU{Cpus: "9999"}} }, "set processors 9999: "},
-		"no controller": {func(s *specs.Spec) { s.Linux.Resources.Rdma = map[string]specs.LinuxRdma{"mlx5": {}} }, "limits of rdma: the cgroup controller is missing"},
+		"no device":     {func(s *specs.Spec) { s.Linux.Resources.Rdma = map[string]specs.LinuxRdma{"mlx5": {}} }, noDevice},
+		"no controller": {func(s *specs.Spec) { s.Linux.Resources.Unified = map[string]string{"nosuch.max": "1"} }, noController},
 		//lint:ignore SA1019 to see it refused
 		"unsupported": {func(s *specs.Spec) { s.Linux.Resources.Memory = &specs.LinuxMemory{Kernel: new(int64)} },
 			"runtime specification: linux.resources.memory.kernel is not supported"},

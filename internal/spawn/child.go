@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"strconv"
 	"sync/atomic"
 	"unsafe"
@@ -150,8 +151,23 @@ func (c *Child) finish(rest *List) error {
 	}
 	for { // there is nothing to read but the end
 		if _, err := unix.Read(ends[0], make([]byte, 1)); err != unix.EINTR {
+			c.awaitMemory()
 			return os.NewSyscallError("read from a pipe", err)
 		}
+	}
+}
+
+// awaitMemory waits while the kernel gives the child its own memory: Debian's 6.1
+// has been seen to close descriptors before that, so the end of a pipe does not
+// tell. Where comparing is forbidden there is nothing more to wait for.
+func (c *Child) awaitMemory() {
+	const vm = 1 // KCMP_VM, linux/kcmp.h: equal is 0
+	for {
+		order, _, errno := unix.Syscall6(unix.SYS_KCMP, uintptr(os.Getpid()), uintptr(c.process.Pid), vm, 0, 0, 0)
+		if order != 0 || errno != 0 {
+			return
+		}
+		runtime.Gosched()
 	}
 }
 
