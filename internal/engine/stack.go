@@ -161,6 +161,9 @@ func (e *Engine) mountView(lower lowers, top *os.File) (*os.File, error) {
 		return nil, err
 	}
 	defer empty.Close()
+	if len(lower) == 1 && isSame(lower[0], empty) { // no layers: of one directory the kernel makes no overlay
+		return e.emptyView()
+	}
 	root, err := overlay.Stack{Lowers: lower, Empty: empty, UserXattr: e.marks.UserXattr}.Mount()
 	return root, mountHint(err)
 }

@@ -75,13 +75,33 @@ func (e *Engine) coverStore(r *container.Record, root *os.File) error {
 	}
 	target := os.NewFile(uintptr(fd), "/"+within)
 	defer target.Close()
-	empty, err := mount.Clone(filepath.Join(e.root, "empty"), false)
+	empty, err := e.emptyView()
 	if err != nil {
 		return err
 	}
 	defer empty.Close()
-	if err := mount.SetAttr(empty, unix.MOUNT_ATTR_RDONLY, 0, false); err != nil { // it is everybody's lowest layer
-		return err
-	}
 	return mount.Attach(empty, target)
+}
+
+// emptyView is a read-only mount of the empty directory, which is everybody's
+// lowest layer.
+func (e *Engine) emptyView() (*os.File, error) {
+	empty, err := mount.Clone(filepath.Join(e.root, "empty"), false)
+	if err != nil {
+		return nil, err
+	}
+	if err := mount.SetAttr(empty, unix.MOUNT_ATTR_RDONLY, 0, false); err != nil {
+		return nil, errors.Join(err, empty.Close())
+	}
+	return empty, nil
+}
+
+// isSame tells whether two open files are one.
+func isSame(a, b *os.File) bool {
+	x, err := linux.Fstat(int(a.Fd()))
+	if err != nil {
+		return false
+	}
+	y, err := linux.Fstat(int(b.Fd()))
+	return err == nil && x.Dev == y.Dev && x.Ino == y.Ino
 }
