@@ -53,10 +53,11 @@ func newProgram() *cli.Program {
 			{Name: "ps", New: newPsCommand}, {Name: "rm", New: newRmCommand},
 			{Name: "import", New: newImportCommand}, {Name: "load", New: newLoadCommand}, {Name: "save", New: newSaveCommand}, {Name: "images", New: newImagesCommand}, {Name: "rmi", New: newRmiCommand},
 			{Name: "tag", New: newTagCommand}, {Name: "inspect", New: newInspectCommand}, {Name: "history", New: newHistoryCommand},
-			{Name: "ls", New: newLsCommand}, {Name: "cat", New: newCatCommand}, {Name: "cp", New: newCpCommand}, {Name: "blame", New: newBlameCommand},
+			{Name: "pull", New: newPullCommand}, {Name: "push", New: newPushCommand}, {Name: "login", New: newLoginCommand}, {Name: "logout", New: newLogoutCommand},
+			{Name: "ls", New: newLsCommand}, {Name: "cat", New: newCatCommand}, {Name: "cp", New: newCpCommand}, {Name: "blame", New: newBlameCommand}, {Name: "squash", New: newSquashCommand},
 			{Name: "diff", New: newDiffCommand}, {Name: "commit", New: newCommitCommand}, {Name: "export", New: newExportCommand},
 			{Name: "df", New: newDfCommand}, {Name: "mount", New: newMountCommand}, {Name: "umount", New: newUmountCommand}, {Name: "unshare", New: newUnshareCommand},
-			{Name: "gc", New: newGcCommand}, {Name: "info", New: newInfoCommand}, {Name: "version", New: newVersionCommand},
+			{Name: "gc", New: newGcCommand}, {Name: "check", New: newCheckCommand}, {Name: "info", New: newInfoCommand}, {Name: "version", New: newVersionCommand},
 		},
 	}
 	p.Global.StringVar(&rootFlag, "root", "", "DIR", "directory of the store (default $STRATA_ROOT, or "+engine.DefaultRoot()+")")
