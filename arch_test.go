@@ -41,8 +41,8 @@ var may = map[string][]string{
 	"internal/seccomp":     {},
 
 	// stores
-	"internal/store": {"internal/durable", "internal/fault", "internal/layer", "internal/linux", "internal/oci", "internal/overlay"},
-	"internal/image": {"internal/durable", "internal/fault", "internal/linux", "internal/oci", "internal/spelling"},
+	"internal/store":    {"internal/durable", "internal/fault", "internal/layer", "internal/linux", "internal/oci", "internal/overlay"},
+	"internal/image":    {"internal/durable", "internal/fault", "internal/linux", "internal/oci", "internal/spelling"},
 	"internal/registry": {"internal/oci"},
 
 	// runtime

@@ -23,7 +23,7 @@ func main() {
 	p := &cli.Program{
 		Name: "strata", Short: "Exchange images with the world", Out: os.Stdout,
 		Verbs: []cli.Verb{
-			{Name: "import", New: newImportCommand}, {Name: "load", New: newLoadCommand}, {Name: "save", New: newSaveCommand},
+			{Name: "import", New: newImportCommand}, {Name: "restore", New: newRestoreCommand}, {Name: "load", New: newLoadCommand}, {Name: "save", New: newSaveCommand},
 			{Name: "pull", New: newPullCommand}, {Name: "push", New: newPushCommand}, {Name: "login", New: newLoginCommand}, {Name: "logout", New: newLogoutCommand},
 		},
 	}
