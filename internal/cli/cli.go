@@ -31,6 +31,9 @@ type Command struct {
 	Complete func(args []string) []string
 	// Raw hands all arguments to Run as they are, flags and --help too.
 	Raw bool
+	// Verbs make it a group, of which the next word names one: "image prune". The
+	// group itself has only Use and Short then.
+	Verbs []Verb
 
 	flags FlagSet
 }
@@ -78,7 +81,7 @@ func (p *Program) Run(args []string) error {
 	switch name {
 	case "help":
 		if len(rest) > 0 {
-			return p.verb(rest[0], []string{"--help"})
+			return p.verb(rest[0], append(rest[1:], "--help"))
 		}
 		return p.help()
 	case "completion":
@@ -99,10 +102,18 @@ func (p *Program) global(args []string) (rest []string, help bool, err error) {
 
 // verb makes and runs one command.
 func (p *Program) verb(name string, args []string) error {
-	c := p.find(name)
-	if c == nil {
+	c := find(p.Verbs, name)
+	switch {
+	case c == nil:
 		return Usagef("%q is not a command; see %s --help", name, p.Name)
+	case c.Verbs != nil:
+		return p.group(name, c, args)
 	}
+	return p.command(name, c, args)
+}
+
+// command runs one that has been made. Its name is as it was typed.
+func (p *Program) command(name string, c *Command, args []string) error {
 	if c.Raw {
 		return c.Run(args)
 	}
@@ -121,8 +132,8 @@ func (p *Program) verb(name string, args []string) error {
 	return c.Run(rest)
 }
 
-func (p *Program) find(name string) *Command {
-	for _, v := range p.Verbs {
+func find(verbs []Verb, name string) *Command {
+	for _, v := range verbs {
 		if v.Name == name {
 			return v.New()
 		}

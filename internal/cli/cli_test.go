@@ -4,6 +4,7 @@ package cli
 
 import (
 	"errors"
+	"fmt"
 	"os/exec"
 	"strings"
 	"testing"
@@ -106,6 +107,19 @@ func program(out *strings.Builder, log *[]string) *Program {
 		{"any", func() *Command {
 			return &Command{Use: "any", Short: "Take any", Min: 1, Max: -1, Run: func([]string) error { return errors.New("its own") }}
 		}},
+		{"set", func() *Command {
+			return &Command{Use: "set COMMAND", Short: "Manage sets", Verbs: []Verb{{"show", func() *Command {
+				var long bool
+				c := &Command{Use: "set show [-l] SET", Short: "Show a set", Min: 1, Max: 1,
+					Complete: func([]string) []string { return []string{"one", "two"} }}
+				c.Flags().BoolVar(&long, "long", "l", "all of it")
+				c.Run = func(args []string) error {
+					*log = append(*log, "show", root, strings.Join(args, " "), fmt.Sprint(long))
+					return nil
+				}
+				return c
+			}}}}
+		}},
 	}}
 	p.Global.StringVar(&root, "root", "", "DIR", "where")
 	return p
@@ -123,6 +137,12 @@ func TestProgram(t *testing.T) {
 		"any x":                 {"", "its own", false},
 		"copy a":                {"", "copy takes 2 arguments, not 1: prog copy [-f] FROM TO", true},
 		"any":                   {"", "any takes at least 1 argument, not 0: prog any", true},
+		"set show -l x":         {"show,,x,true", "", false},
+		"set --root r show x":   {"show,r,x,false", "", false},
+		"set nope":              {"", `"nope" is not a command of set; see prog set --help`, true},
+		"set show":              {"", "set takes 1 arguments, not 0: prog set show [-l] SET", true},
+		"set show --nope":       {"", "set show: unknown flag: --nope; see prog set show --help", true},
+		"set -x show":           {"", "set: unknown flag: -x; see prog set --help", true},
 		"nope":                  {"", `"nope" is not a command; see prog --help`, true},
 		"copy --nope":           {"", "copy: unknown flag: --nope; see prog copy --help", true},
 		"--nope copy":           {"", "unknown flag: --nope; see prog --help", true},
@@ -145,12 +165,17 @@ func TestProgram(t *testing.T) {
 
 func TestHelp(t *testing.T) {
 	for line, want := range map[string][]string{
-		"":            {"A program", "Usage: prog [OPTIONS] COMMAND", "copy        Copy things", "--root DIR", "completion"},
-		"--help":      {"A program"},
-		"-h":          {"A program"},
-		"copy --help": {"Copy things", "Usage: prog copy [-f] FROM TO", "-f, --force   do it", "-h, --help    show", "Global options:"},
-		"help copy":   {"Copy things"},
-		"copy -h":     {"Copy things"},
+		"":              {"A program", "Usage: prog [OPTIONS] COMMAND", "copy        Copy things", "--root DIR", "completion"},
+		"--help":        {"A program"},
+		"-h":            {"A program"},
+		"copy --help":   {"Copy things", "Usage: prog copy [-f] FROM TO", "-f, --force   do it", "-h, --help    show", "Global options:"},
+		"help copy":     {"Copy things"},
+		"copy -h":       {"Copy things"},
+		"set":           {"Manage sets", "Usage: prog set COMMAND", "show        Show a set", "prog set COMMAND --help"},
+		"set --help":    {"Manage sets"},
+		"help set":      {"Manage sets"},
+		"set show -h":   {"Show a set", "Usage: prog set show [-l] SET"},
+		"help set show": {"Show a set"},
 	} {
 		var out strings.Builder
 		if err := program(&out, new([]string)).Run(strings.Fields(line)); err != nil {
@@ -169,7 +194,12 @@ func TestHelp(t *testing.T) {
 
 func TestComplete(t *testing.T) {
 	for line, want := range map[string]string{
-		"__complete":                 "completion help copy raw any --root",
+		"__complete":                 "completion help copy raw any set --root",
+		"__complete set s":           "show",
+		"__complete set ":            "show --root",
+		"__complete set show -":      "--long --help --root",
+		"__complete set show -l t":   "two",
+		"__complete set nope x":      "",
 		"__complete co":              "completion copy",
 		"__complete --root x co":     "completion copy",
 		"__complete copy --":         "--force --help --root",
@@ -179,7 +209,7 @@ func TestComplete(t *testing.T) {
 		"__complete nope x":          "",
 	} {
 		var out strings.Builder
-		if err := program(&out, new([]string)).Run(strings.Fields(line)); err != nil {
+		if err := program(&out, new([]string)).Run(strings.Split(line, " ")); err != nil {
 			t.Errorf("%q: %v", line, err)
 		}
 		if got := strings.Join(strings.Fields(out.String()), " "); got != want {

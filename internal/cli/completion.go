@@ -54,24 +54,13 @@ func (p *Program) complete(words []string) error {
 }
 
 func (p *Program) candidates(before []string, prefix string) []string {
-	rest, _, err := p.global(before)
-	if err != nil {
-		return nil
-	}
-	if len(rest) == 0 {
-		names := []string{"completion", "help"}
-		for _, v := range p.Verbs {
-			names = append(names, v.Name)
-		}
-		return append(names, p.Global.names()...)
-	}
-	c := p.find(rest[0])
+	c, rest, next := p.inGroup(before)
 	if c == nil {
-		return nil
+		return next
 	}
 	c.flags.parent = &p.Global
 	c.flags.helpFlag()
-	args, err := c.flags.Parse(rest[1:])
+	args, err := c.flags.Parse(rest)
 	switch {
 	case err != nil: // the value of a flag is to come
 		return nil
