@@ -18,7 +18,7 @@ import (
 // Bounds of what is kept of an archive. The longest name that means something is
 // that of a layer in Docker's form, of some 70 bytes.
 const (
-	maxMembers   = 200_000
+	maxMembers   = 100_000
 	maxName      = 1024     // bytes; a member with a longer one is not kept
 	maxNameBytes = 16 << 20 // of all names
 	maxLinks     = 8        // that lead from one to the next

@@ -123,7 +123,7 @@ func dockerList(images []OutImage, configName func(OutImage) string, layerName f
 	for i, img := range images {
 		list[i] = dockerImage{Config: configName(img), Layers: make([]string, len(img.Layers))}
 		for _, name := range img.Names {
-			list[i].RepoTags = append(list[i].RepoTags, name.Familiar())
+			list[i].RepoTags = append(list[i].RepoTags, name.String()) // podman takes a short one for its own
 		}
 		for n, l := range img.Layers {
 			list[i].Layers[n] = layerName(l)

@@ -67,7 +67,8 @@ type OutImage struct {
 type outLayer struct {
 	recipe
 	descriptor oci.Descriptor // the manifest's
-	kept       bool           // the blob that came is there
+	unchanged  bool           // the blob is what that says
+	kept       bool           // it is the one that came; otherwise it is the archive
 	size       int64          // of the archive
 }
 
@@ -106,7 +107,7 @@ func (img *OutImage) plan() (err error) {
 			return err
 		}
 		img.layers = append(img.layers, l)
-		img.toOCI = img.toOCI || l.compression == oci.Zstd && !l.unchanged() && isDocker(img.manifest.MediaType)
+		img.toOCI = img.toOCI || l.compression == oci.Zstd && !l.unchanged && isDocker(img.manifest.MediaType)
 	}
 	return nil
 }
@@ -122,10 +123,18 @@ func (out *Outgo) plan(id oci.Digest, d oci.Descriptor) (outLayer, error) {
 		return outLayer{}, err
 	}
 	l := outLayer{recipe: recipe{id, have}, descriptor: d, size: stored.ArchiveSize}
-	if out.options.Compression != nil {
-		l.compression = *out.options.Compression
+	asked := out.options.Compression
+	if asked != nil {
+		l.compression = *asked
 	}
-	if have != l.compression || l.unchanged() {
+	switch {
+	case d.Digest == id: // uncompressed, even if the manifest says otherwise
+		if asked == nil {
+			l.compression = oci.Uncompressed
+		}
+		l.unchanged = asked == nil || have == *asked && have == oci.Uncompressed
+		return l, nil
+	case have != l.compression:
 		return l, nil
 	}
 	blob, err := out.engine.store.Blob(id, d.Digest)
@@ -135,13 +144,8 @@ func (out *Outgo) plan(id oci.Digest, d oci.Descriptor) (outLayer, error) {
 	if err != nil {
 		return l, err
 	}
-	l.kept = true
+	l.kept, l.unchanged = true, true
 	return l, blob.Close()
-}
-
-// unchanged tells whether the blob is what the manifest says.
-func (l outLayer) unchanged() bool {
-	return l.kept || l.compression == oci.Uncompressed && l.descriptor.Digest == l.diffID
 }
 
 // Descriptors are those of the layers as they go out, oldest first. A digest is
@@ -157,7 +161,7 @@ func (img *OutImage) Descriptors() []oci.Descriptor {
 // known is the descriptor of a layer that is not to be compressed.
 func (img *OutImage) known(l outLayer) (oci.Descriptor, bool) {
 	d := l.descriptor
-	if !l.unchanged() {
+	if !l.unchanged {
 		d = oci.Descriptor{MediaType: img.mediaType(l.compression)}
 		if l.compression == oci.Uncompressed {
 			d.Digest, d.Size = l.diffID, l.size

@@ -20,7 +20,7 @@ func (img *OutImage) Manifest(ctx context.Context) (document []byte, changed boo
 		if m.Layers[i], err = img.Layer(ctx, i); err != nil {
 			return nil, false, err
 		}
-		changed = changed || !l.unchanged()
+		changed = changed || !l.unchanged
 	}
 	if !changed {
 		return img.document, false, nil
