@@ -15,11 +15,12 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"strata/internal/leak"
 )
 
-// patience is how long a test waits for what must come. It is no measure of
-// speed: it ends a test that would hang.
-const patience = 60 * time.Second
+// patience is how long a test waits for what must come.
+var patience = leak.Patience()
 
 // output collects what a program writes, for those who wait for it.
 type output struct {

@@ -39,7 +39,7 @@ func kinds() []kind {
 // directory is made, so that it looks last, but before that is removed.
 func Check(t testing.TB, dir string) {
 	t.Helper()
-	check(t, dir, grace)
+	check(t, dir, grace())
 }
 
 func check(t testing.TB, dir string, grace time.Duration) {

@@ -40,7 +40,7 @@ func adopt() error {
 
 // strays are the descendants that do not end and the goroutines that are left.
 func strays(ignore ...goleak.Option) []string {
-	deadline := time.Now().Add(grace)
+	deadline := time.Now().Add(grace())
 	for _, pid := range descendants() {
 		awaitOne(pid, deadline)
 	}

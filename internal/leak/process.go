@@ -15,9 +15,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// grace is how long a process that was told to end may take for it.
-const grace = 10 * time.Second
-
 // processes are those that mention dir.
 func processes(dir string) ([]string, error) { return describeAll(owned(dir)) }
 
