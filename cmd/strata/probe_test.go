@@ -188,6 +188,9 @@ func TestProbe(t *testing.T) {
 		{"ids of its own, init", []string{"--userns", "auto", "--init"}, true, map[string]string{"processes": "1 2"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			if maps, err := mapsLayers(); err != nil || c.user && !maps {
+				t.Skipf("the kernel cannot stack layers with mapped ids (%v)", err)
+			}
 			p := placeAt(t, p.dir, p.root)
 			out := p.must(append(append(args, c.options...), "probe", "/probe")...)
 			compareProbe(t, probed(t, out), c.user, c.changed)

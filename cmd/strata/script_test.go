@@ -3,12 +3,14 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/sys/unix"
 
 	"strata/internal/leak"
 )
@@ -23,8 +25,34 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames:  true,
 		Setup:               setupScript,
 		Cmds:                scriptCommands(),
+		Condition:           scriptCondition,
 		Deadline:            time.Now().Add(8 * patience), // not a measure: it ends what hangs
 	})
+}
+
+// scriptCondition decides what a script asks in brackets: mapped-layers, whether
+// layers can have other ids than on disk.
+func scriptCondition(name string) (bool, error) {
+	if name != "mapped-layers" {
+		return false, errors.New("there is no such condition")
+	}
+	return mapsLayers()
+}
+
+// mapsLayers tries whether overlay takes a layer by its descriptor, the one way to
+// name a mount that nobody else sees, as those with mapped ids are.
+func mapsLayers() (bool, error) {
+	ctx, err := unix.Fsopen("overlay", unix.FSOPEN_CLOEXEC)
+	if err != nil {
+		return false, os.NewSyscallError("fsopen overlay", err)
+	}
+	defer unix.Close(ctx)
+	dir, err := os.Open("testdata")
+	if err != nil {
+		return false, err
+	}
+	defer dir.Close()
+	return unix.FsconfigSetFd(ctx, "lowerdir+", int(dir.Fd())) == nil, nil
 }
 
 // setupScript gives a script its environment, and looks at its end for what it

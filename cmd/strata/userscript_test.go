@@ -35,6 +35,7 @@ func TestScriptsAsUser(t *testing.T) {
 		RequireExplicitExec: true,
 		Setup:               func(env *testscript.Env) error { return setupUserScript(env, u, rootfs) },
 		Cmds:                scriptCommands(),
+		Condition:           scriptCondition,
 		Deadline:            time.Now().Add(8 * patience),
 	})
 }
