@@ -34,7 +34,7 @@ type options struct {
 func main() {
 	var o options
 	flag.StringVar(&o.cache, "cache", "bin/vm", "`directory` for the kernel")
-	flag.DurationVar(&o.timeout, "timeout", 10*time.Minute, "after which the machine is ended")
+	flag.DurationVar(&o.timeout, "timeout", 30*time.Minute, "after which the machine is ended")
 	flag.StringVar(&o.run, "run", "", "only tests that match this `pattern`")
 	flag.StringVar(&o.arguments, "append", "", "more `arguments` for the kernel")
 	flag.BoolVar(&o.verbose, "v", false, "show each test and the console")
