@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"time"
 
 	"strata/internal/cli"
@@ -13,7 +14,7 @@ import (
 
 func newImagesCommand() *cli.Command {
 	var l listing
-	var all, digests bool
+	var all, digests, tree bool
 	c := &cli.Command{
 		Use:   "images [OPTIONS] [REPOSITORY[:TAG]]",
 		Short: "List images",
@@ -21,6 +22,9 @@ func newImagesCommand() *cli.Command {
 		Run: func(args []string) error {
 			return withEngine(func(e *engine.Engine) error {
 				images, err := e.Images()
+				if tree {
+					return errors.Join(printImageTree(e, images, matching(args), &l), err)
+				}
 				if printErr := printImages(e, images, digests, matching(args), &l); printErr != nil {
 					return printErr
 				}
@@ -31,6 +35,7 @@ func newImagesCommand() *cli.Command {
 	}
 	c.Flags().BoolVar(&all, "all", "a", "no effect: all images are shown")
 	c.Flags().BoolVar(&digests, "digests", "", "show the manifests' digests")
+	c.Flags().BoolVar(&tree, "tree", "", "show images beneath those whose layers they go on from, and which bytes they share")
 	l.bind(c)
 	return c
 }

@@ -55,6 +55,7 @@ func newProgram() *cli.Program {
 			{Name: "tag", New: newTagCommand}, {Name: "inspect", New: newInspectCommand}, {Name: "history", New: newHistoryCommand},
 			{Name: "pull", New: newPullCommand}, {Name: "push", New: newPushCommand}, {Name: "login", New: newLoginCommand}, {Name: "logout", New: newLogoutCommand},
 			{Name: "ls", New: newLsCommand}, {Name: "cat", New: newCatCommand}, {Name: "cp", New: newCpCommand}, {Name: "blame", New: newBlameCommand}, {Name: "squash", New: newSquashCommand},
+			{Name: "image", New: newImageCommand}, {Name: "manifest", New: newManifestCommand},
 			{Name: "diff", New: newDiffCommand}, {Name: "commit", New: newCommitCommand}, {Name: "export", New: newExportCommand},
 			{Name: "df", New: newDfCommand}, {Name: "mount", New: newMountCommand}, {Name: "umount", New: newUmountCommand}, {Name: "unshare", New: newUnshareCommand},
 			{Name: "gc", New: newGcCommand}, {Name: "check", New: newCheckCommand}, {Name: "info", New: newInfoCommand}, {Name: "version", New: newVersionCommand},

@@ -17,6 +17,7 @@ import (
 // Garbage is what a collection found.
 type Garbage struct {
 	Layers     []oci.Digest
+	Bytes      int64 // of the regular files in those layers
 	Blobs      int
 	Containers int // that were never finished, or whose process is gone
 	Staging    int // left behind by commands that were interrupted
@@ -24,7 +25,11 @@ type Garbage struct {
 
 // Collect moves what nothing refers to into the trash: a few renames. It waits
 // for commands that are adding a reference.
-func (e *Engine) Collect() (g Garbage, err error) {
+func (e *Engine) Collect() (Garbage, error) { return e.collectBut(nil) }
+
+// collectBut is Collect that leaves the images with these manifests, whether they
+// have names or not.
+func (e *Engine) collectBut(kept []oci.Digest) (g Garbage, err error) {
 	var entries []container.Entry
 	inUse := func() (map[oci.Digest]bool, error) { // with the lock that whoever makes a container shares
 		if g.Containers, err = e.containers.Rubbish(e.trash); err != nil {
@@ -36,7 +41,11 @@ func (e *Engine) Collect() (g Garbage, err error) {
 		if entries, err = e.containers.List(); err != nil {
 			return nil, err
 		}
-		swept, err := e.images.Sweep(manifests(entries))
+		keep := manifests(entries)
+		for _, manifest := range kept {
+			keep[manifest] = true
+		}
+		swept, err := e.images.Sweep(keep)
 		if err != nil {
 			return nil, err
 		}
@@ -44,7 +53,7 @@ func (e *Engine) Collect() (g Garbage, err error) {
 		return e.layersInUse(entries)
 	}
 	collected, err := e.store.Collect(context.Background(), inUse)
-	g.Layers, g.Staging = collected.Layers, collected.Staging
+	g.Layers, g.Bytes, g.Staging = collected.Layers, collected.Bytes, collected.Staging
 	return g, errors.Join(err, e.dropFilters())
 }
 
