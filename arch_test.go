@@ -65,6 +65,8 @@ var may = map[string][]string{
 	// for tests only
 	"internal/tree": {"internal/linux", "internal/overlay"},
 	"internal/leak": {},
+
+	"internal/dockerregistry": {},
 	"internal/disk": {},
 
 	// writes what package seccomp embeds
@@ -80,7 +82,7 @@ var may = map[string][]string{
 }
 
 // testOnly may be imported by tests alone.
-var testOnly = []string{"internal/tree", "internal/leak", "internal/disk"}
+var testOnly = []string{"internal/tree", "internal/leak", "internal/disk", "internal/dockerregistry"}
 
 // heavy must not be linked into cmd/strata: their initialisation costs time at
 // every start (see ARCHITECTURE.md), or they have no business there.

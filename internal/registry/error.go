@@ -3,6 +3,7 @@
 package registry
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -83,7 +84,7 @@ func explanation(body []byte) (code, message string) {
 		Details     string `json:"details"`
 		Message     string `json:"message"`
 	}
-	if json.Unmarshal(body, &document) != nil {
+	if json.NewDecoder(bytes.NewReader(body)).Decode(&document) != nil { // what stands behind it does not matter
 		return "", ""
 	}
 	if len(document.Errors) > 0 {
