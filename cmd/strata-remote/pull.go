@@ -97,11 +97,8 @@ func pull(ctx context.Context, e *engine.Engine, name string, o pullOptions) err
 	if err != nil {
 		return cli.Usagef("%w", err)
 	}
-	if o.missing {
-		if p.here(candidates) {
-			return nil
-		}
-		fmt.Fprintf(p.talk, "Unable to find image '%s' locally\n", candidates[0].WithDefaultTag().Familiar())
+	if o.missing && p.here(candidates) {
+		return nil
 	}
 	if o.allTags {
 		return p.all(ctx, candidates)
@@ -183,6 +180,9 @@ func (p *puller) one(ctx context.Context, ref oci.Reference) error {
 	found, err := r.Resolve(ctx, ref, p.platform)
 	if err != nil {
 		return err
+	}
+	if p.options.missing {
+		fmt.Fprintf(p.talk, "Unable to find image '%s' locally\n", ref.Familiar())
 	}
 	fmt.Fprintf(p.talk, "%s: Pulling from %s\n", tagOf(ref), ref.Repository)
 	status := "Image is up to date for "

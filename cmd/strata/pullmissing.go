@@ -16,6 +16,7 @@ import (
 
 	"strata/internal/cli"
 	"strata/internal/engine"
+	"strata/internal/oci"
 )
 
 // Values of --pull.
@@ -55,6 +56,9 @@ func (p *pullPolicy) provide(e *engine.Engine, o *engine.CreateOptions, create f
 	}
 	err := create()
 	if p.when != pullMissing || o.Rootfs != "" || !engine.IsUnknownImage(err) {
+		return err
+	}
+	if _, malformed := oci.ParseReference(o.Image); malformed != nil { // an ID
 		return err
 	}
 	if cause := p.pull(e, o, "--missing"); cause != nil {
