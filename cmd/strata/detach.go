@@ -19,37 +19,37 @@ func (t *ownTerminal) detach() {
 		os.Stderr.WriteString("strata: detach: no shell with job control is here to take the terminal; start strata from one\r\n")
 		return
 	}
-	t.stop(suspendGroup)
+	t.stop(0) // our process group, as the terminal's own key would: a script that waits for us would keep the shell waiting
 }
 
-// stop suspends us with the terminal as it was, so that a shell has it back.
-func (t *ownTerminal) stop(suspend func()) {
+// stop suspends those that kill(2) calls pid, which we are one of, with the
+// terminal as it was, so that a shell has it back.
+func (t *ownTerminal) stop(pid int) {
 	<-t.settled
 	t.stopping.Lock()
 	defer t.stopping.Unlock()
 	t.cook()
-	suspend()
+	suspend(pid)
 	t.raw()
 	t.redraw()
 }
 
-// suspendGroup suspends our process group, as the terminal's own key would: a
-// script that waits for us would else keep the shell waiting. For that first
-// signal, which is for any of our threads, we are deaf.
-func suspendGroup() {
-	ignored := sigaction{handler: sigIgn}
-	withAction(unix.SIGTSTP, &ignored, func() { unix.Kill(0, unix.SIGTSTP) })
-	suspend()
-}
-
-// suspend suspends us until somebody lets us go on. The signal is this thread's
-// own, so that nothing is done before it has stopped us. Without a shell that
-// could let us go on the kernel does not stop us (signal(7), orphaned process
-// groups).
-func suspend() {
+// suspend returns when somebody has let us go on. Any thread may take the signal
+// that is sent to pid, and we would be elsewhere by then. So this thread has one of
+// its own, blocked until the other is sent: it stops here for either, and whoever
+// lets us go on, however soon, takes back both (prepare_signal, kernel/signal.c).
+// Where nobody could the kernel does not stop us (signal(7)).
+func suspend(pid int) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	withAction(unix.SIGTSTP, &sigaction{}, func() { unix.Tgkill(os.Getpid(), unix.Gettid(), unix.SIGTSTP) })
+	var before sigaction
+	var mask unix.Sigset_t
+	setAction(unix.SIGTSTP, &sigaction{}, &before)
+	unix.PthreadSigmask(unix.SIG_BLOCK, &unix.Sigset_t{Val: [16]uint64{1 << (unix.SIGTSTP - 1)}}, &mask)
+	unix.Tgkill(os.Getpid(), unix.Gettid(), unix.SIGTSTP)
+	unix.Kill(pid, unix.SIGTSTP)
+	unix.PthreadSigmask(unix.SIG_SETMASK, &mask, nil)
+	setAction(unix.SIGTSTP, &before, nil)
 }
 
 // A sigaction is struct sigaction as rt_sigaction(2) takes it. Its zero value is
@@ -57,15 +57,6 @@ func suspend() {
 type sigaction struct {
 	handler, flags, restorer uintptr
 	mask                     uint64
-}
-
-const sigIgn = 1 // SIG_IGN, asm-generic/signal-defs.h
-
-func withAction(s unix.Signal, action *sigaction, do func()) {
-	var before sigaction
-	setAction(s, action, &before)
-	do()
-	setAction(s, &before, nil)
 }
 
 func setAction(s unix.Signal, action, before *sigaction) {

@@ -5,6 +5,7 @@ package main
 import (
 	"bufio"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -66,7 +67,7 @@ func (j *job) end() {
 	j.shell.Process.Kill()
 	j.shell.Wait()
 	j.from.SetReadDeadline(time.Now().Add(patience))
-	j.told.WriteTo(new(output)) // until the job has ended too
+	j.told.WriteTo(io.Discard) // until the job has ended too
 	j.tell.Close()
 	j.from.Close()
 }
@@ -89,12 +90,13 @@ func (j *job) expect(want string) {
 	}
 }
 
-// order is "fg" or "bg".
+// order waits until it is obeyed. It is "fg" or "bg", or "stay" for a job that is to be ended.
 func (j *job) order(what string) {
 	j.t.Helper()
 	if _, err := fmt.Fprintln(j.tell, what); err != nil {
 		j.t.Fatal(err)
 	}
+	j.expect("obeyed: " + what)
 }
 
 func becomeShell(command []string) int {
@@ -109,8 +111,7 @@ func becomeShell(command []string) int {
 // descriptor 4 what becomes of it, and reads on 3 how it is to go on.
 func runJob(command []string) error {
 	runtime.LockOSThread() // whose end is the job's, too (PR_SET_PDEATHSIG)
-	signal.Ignore(unix.SIGTTOU)
-	unix.CloseOnExec(3) // and the job keeps 4, so that its end is seen even after ours
+	unix.CloseOnExec(3)    // and the job keeps 4, so that its end is seen even after ours
 	events, orders := os.NewFile(4, "events"), bufio.NewScanner(os.NewFile(3, "orders"))
 	cmd := exec.Command(command[0], command[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
@@ -118,6 +119,7 @@ func runJob(command []string) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
+	signal.Ignore(unix.SIGTTOU, unix.SIGINT, unix.SIGQUIT) // which the job does not
 	fmt.Fprintln(events, "begins", cmd.Process.Pid)
 	for {
 		status, err := awaitJob(cmd.Process.Pid)
@@ -132,9 +134,10 @@ func runJob(command []string) error {
 		if !orders.Scan() {
 			return nil
 		}
-		if err := goOn(cmd.Process.Pid, orders.Text() == "fg"); err != nil {
+		if err := obeyOrder(cmd.Process.Pid, orders.Text()); err != nil {
 			return err
 		}
+		fmt.Fprintln(events, "obeyed:", orders.Text())
 	}
 }
 
@@ -151,8 +154,11 @@ func awaitJob(pid int) (status unix.WaitStatus, err error) {
 	return status, unix.IoctlSetPointerInt(0, unix.TIOCSPGRP, unix.Getpgrp())
 }
 
-func goOn(pid int, foreground bool) error {
-	if foreground {
+func obeyOrder(pid int, order string) error {
+	if order == "stay" {
+		return nil
+	}
+	if order == "fg" {
 		if err := unix.IoctlSetPointerInt(0, unix.TIOCSPGRP, pid); err != nil {
 			return err
 		}

@@ -54,7 +54,7 @@ func (t *ownTerminal) obey(sizes, stops <-chan os.Signal) {
 		case <-sizes:
 			t.resize()
 		case <-stops:
-			t.stop(suspend)
+			t.stop(os.Getpid())
 		}
 	}
 }
