@@ -139,9 +139,10 @@ func New(entries ...Entry) Tree {
 	byPath := map[string]Entry{}
 	for _, e := range entries {
 		for dir := path.Dir(e.Path); dir != "."; dir = path.Dir(dir) {
-			if _, ok := byPath[dir]; !ok {
-				byPath[dir] = Dir(dir)
+			if _, ok := byPath[dir]; ok { // with its own parents
+				break
 			}
+			byPath[dir] = Dir(dir)
 		}
 		byPath[e.Path] = e
 	}
