@@ -27,6 +27,7 @@ func TestStopped(t *testing.T) {
 		{"while much is shown", one + "sh -c 'trap \"exit 8\" INT; echo ready; while :; do ls -l /bin; done'", stopWhileShowing, "8"},
 		{"while the window changes", one + "sh -c 'trap \"stty size\" WINCH; trap \"exit 4\" INT; " + forever + "'", stopAndResize, "4"},
 		{"and put into the background", one + "sh -c '" + echoing + "'", stopAndStay, "7"},
+		{"and its container is removed", one + "sh -c '" + echoing + "'", stopAndRemove, "SIGKILL"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := placeAt(t, p.dir, p.root)
@@ -102,6 +103,12 @@ func (term *terminal) setMode(change func(*unix.Termios)) {
 	if err := unix.IoctlSetTermios(int(term.own.Fd()), unix.TCSETS, &mode); err != nil {
 		term.t.Fatal(err)
 	}
+}
+
+func stopAndRemove(p *place, term *terminal, j *job) {
+	detach(term, j)
+	j.order("stay")
+	p.must("rm", "-f", "one")
 }
 
 // TestDetachWithoutShell types the keys where nobody would let strata go on.

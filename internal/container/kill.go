@@ -3,6 +3,7 @@
 package container
 
 import (
+	"errors"
 	"bytes"
 	"os"
 	"path/filepath"
@@ -29,7 +30,38 @@ func (c *Containers) Kill(name string) (bool, error) {
 	case !ok:
 		return false, nil
 	}
-	return killFirst(e.State)
+	killed, err := killFirst(e.State)
+	if err != nil || !killed {
+		return killed, err
+	}
+	return true, c.killStopped(id, e.State.Pid)
+}
+
+// killStopped kills whoever has the container locked and waits for its first
+// process, which has been killed, if it is a stopped job: it would not see the end
+// and let go.
+func (c *Containers) killStopped(id string, first int) error {
+	stat, err := linux.ReadStat(first)
+	if err != nil {
+		return nil // it has been waited for
+	}
+	dir, err := linux.OpenDir(filepath.Join(c.dir, id))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	st, err := linux.Fstat(int(dir.Fd()))
+	if err != nil {
+		return err
+	}
+	_, err = killIf(stat.Parent, func() bool {
+		holder, err := linux.ReadStat(stat.Parent)
+		return err == nil && holder.State == 'T' && holdsLock(stat.Parent, id, &st)
+	})
+	return err
 }
 
 func (c *Containers) killDamaged(id string) (bool, error) {
