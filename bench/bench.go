@@ -31,6 +31,7 @@ var parts = []part{
 	{"diff", (*bench).diff},
 	{"commit", (*bench).commit},
 	{"many", (*bench).many},
+	{"load", (*bench).load},
 }
 
 // bench is where one run keeps its things.
@@ -62,7 +63,7 @@ func dispatch(args []string) error {
 	}
 	for _, name := range args {
 		if !slices.ContainsFunc(parts, func(p part) bool { return p.name == name }) {
-			return fmt.Errorf("%q is not a part; there are version, start, diff, commit and many", name)
+			return fmt.Errorf("%q is not a part; there are version, start, exec, diff, commit, many and load", name)
 		}
 	}
 	return outside(dir, args)
