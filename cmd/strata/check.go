@@ -72,7 +72,10 @@ func printFinding(f engine.Finding, format string) {
 		Repaired                      bool
 		Error                         string `json:",omitempty"`
 	}{Object: f.Object, Problem: f.What, Kind: "damage", Action: f.Todo, Repaired: f.Fixed()}
-	if f.Leftover {
+	switch {
+	case f.Detail:
+		line.Kind = "detail"
+	case f.Leftover:
 		line.Kind = "left-over"
 	}
 	if f.Mend != nil {

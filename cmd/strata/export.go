@@ -4,6 +4,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"io"
 	"os"
@@ -40,6 +41,9 @@ func export(e *engine.Engine, name, output string) (err error) {
 	if output == "" {
 		return buffered(os.Stdout, func(w io.Writer) error { return e.Export(ctx, name, w) })
 	}
+	if info, err := os.Stat(output); err == nil && !info.Mode().IsRegular() {
+		return exportInto(ctx, e, name, output)
+	}
 	f, err := os.CreateTemp(filepath.Dir(output), ".strata-export-")
 	if err != nil {
 		return err
@@ -53,6 +57,15 @@ func export(e *engine.Engine, name, output string) (err error) {
 		return err
 	}
 	return os.Rename(f.Name(), output)
+}
+
+// exportInto writes to a device or a pipe, whose place a file must not take.
+func exportInto(ctx context.Context, e *engine.Engine, name, output string) error {
+	f, err := os.OpenFile(output, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(buffered(f, func(w io.Writer) error { return e.Export(ctx, name, w) }), f.Close())
 }
 
 func buffered(w io.Writer, f func(io.Writer) error) error {

@@ -57,12 +57,16 @@ type Checked struct {
 // The error is for what could not be checked; what is wrong with the store is
 // reported and is none.
 func (e *Engine) Check(ctx context.Context, o CheckOptions) (Checked, error) {
-	c := &checking{Engine: e, ctx: ctx, o: o}
+	c := &checking{Engine: e, ctx: ctx, o: o, seen: map[string]bool{}, doubted: map[oci.Digest]bool{}}
 	if len(o.Images) > 0 {
 		err := c.someImages()
 		return c.result, err
 	}
-	err := errors.Join(c.places(), c.documents(), c.filters(), c.containersAndNames())
+	whole, err := c.places()
+	if err != nil || !whole {
+		return c.result, err
+	}
+	err = errors.Join(c.documents(), c.filters(), c.containersAndNames())
 	if err == nil {
 		err = c.allLayers()
 	}
@@ -89,6 +93,9 @@ type checking struct {
 	known  []image.Image
 	stood  []container.Record // of containers, which stand on layers
 	seen   map[string]bool    // faults of completions
+	// doubted are layers with faults that are not mended, on which nothing can be
+	// compared.
+	doubted map[oci.Digest]bool
 }
 
 // found reports a fault, once it has been mended if that is to be.
@@ -98,6 +105,7 @@ func (c *checking) found(f fault.Fault) {
 		found.Tried, found.Err = true, f.Mend()
 	}
 	switch {
+	case f.Detail:
 	case found.Fixed():
 		c.result.Repaired++
 	case f.Leftover:

@@ -27,7 +27,7 @@ func (c *checking) container(r *container.Record) {
 		}
 		c.found(fault.Fault{
 			Object: object, What: "its layer " + string(id) + " is missing",
-			Todo: "pull or load an image that has it; strata export and strata rm still work",
+			Todo: "pull or load an image that has it, or remove the container",
 		})
 	}
 	if r.Manifest != "" {

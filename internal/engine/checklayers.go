@@ -35,12 +35,20 @@ func (c *checking) layers(ids []oci.Digest) error {
 			return r.err
 		}
 		c.result.Layers++
-		c.all(r.Faults)
-		if r.Damaged {
-			c.found(c.damagedLayer(id, r.Blob))
-		}
+		c.layer(id, r.LayerCheck)
 	}
 	return nil
+}
+
+func (c *checking) layer(id oci.Digest, r store.LayerCheck) {
+	left := c.result.Damaged
+	c.all(r.Faults)
+	if r.Damaged {
+		c.found(c.damagedLayer(id, r.Blob))
+	}
+	if r.Doubtful && c.result.Damaged > left {
+		c.doubted[id] = true
+	}
 }
 
 type layerResult struct {
@@ -261,7 +269,7 @@ func (c *checking) stacks() error {
 		}
 		done[oci.ChainID(stack)] = true
 		var faults later
-		if err := c.store.CheckStack(c.ctx, stack, c.idle, faults.add); err != nil {
+		if err := c.store.CheckStack(c.ctx, stack, func(id oci.Digest) bool { return c.doubted[id] }, c.idle, faults.add); err != nil {
 			return err
 		}
 		c.all(c.unseen(faults))
@@ -285,9 +293,6 @@ func (c *checking) unseen(faults []fault.Fault) []fault.Fault {
 		key := f.Object + f.What
 		if c.seen[key] {
 			return true
-		}
-		if c.seen == nil {
-			c.seen = map[string]bool{}
 		}
 		c.seen[key] = true
 		return false

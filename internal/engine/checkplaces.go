@@ -99,19 +99,22 @@ func placeOf(dir, name string) (place, bool) {
 }
 
 // places checks that everything in the store is where it belongs, of the right
-// kind, the user's own and open to nobody else.
-func (c *checking) places() error {
+// kind, the user's own and open to nobody else. Without its directories the rest
+// of a store cannot be looked at.
+func (c *checking) places() (whole bool, err error) {
+	before := c.result.Damaged
 	for _, p := range places {
 		if p.how == required {
 			c.required(p)
 		}
 	}
+	whole = c.result.Damaged == before
 	root, err := linux.OpenDir(c.root)
 	if err != nil {
-		return err
+		return whole, err
 	}
 	defer root.Close()
-	return c.placesIn(root, "", "")
+	return whole, c.placesIn(root, "", "")
 }
 
 // required reports a directory of the store that is not there.

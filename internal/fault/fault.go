@@ -10,6 +10,9 @@ type Fault struct {
 	What   string // is wrong, with the name of the file
 	// Leftover is what was interrupted: nothing needs it, and nothing is damaged.
 	Leftover bool
+	// Detail is a part of what the next fault is about, which also says what can be
+	// done.
+	Detail bool
 	Todo     string // what a person can do, where nothing mends it
 
 	// Mend does away with it, nil for never. It looks again first, with the locks

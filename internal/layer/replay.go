@@ -35,6 +35,7 @@ type replay struct {
 	// broken is why a file of the tree cannot be had, the first one. What comes out
 	// is no archive any more, and nothing is passed on.
 	broken error
+	failed error // the record's own
 	ended  bool
 }
 
@@ -120,7 +121,8 @@ func (r *replay) check(n int, err error) error {
 		r.broken, r.from = noEOF(err), nil
 		return nil
 	}
-	return noEOF(err)
+	r.failed = fmt.Errorf("read record: %w", noEOF(err))
+	return r.failed
 }
 
 func (r *replay) passed(n int) { r.size, r.left = r.size+int64(n), r.left-int64(n) }
@@ -144,6 +146,7 @@ func (r *replay) fill() error {
 			err = fmt.Errorf("read record: %w", err)
 		}
 		if err != nil {
+			r.failed = err
 			return err
 		}
 		r.number++

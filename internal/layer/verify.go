@@ -142,6 +142,9 @@ func (r *replay) run(s *shadow, info *Info) error {
 		if err == io.EOF {
 			return r.drain()
 		}
+		if r.failed != nil { // the tar reader may say something else of it
+			return r.failed
+		}
 		if err != nil {
 			return fmt.Errorf("read the archive that the record makes, at byte %d: %w", r.size, err)
 		}

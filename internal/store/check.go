@@ -31,6 +31,8 @@ type LayerCheck struct {
 	// Damaged: the tree or its record is not what was published, and all of it must
 	// be made anew.
 	Damaged bool
+	// Doubtful: what the layer implies cannot be known before the faults are mended.
+	Doubtful bool
 	// Blob is one that is whole and that the layer can be made of, "" for none.
 	Blob oci.Digest
 }
@@ -87,8 +89,8 @@ func (c *layerCheck) add(what string, args ...any) *fault.Fault {
 
 // damaged is a fault that only making the layer anew mends.
 func (c *layerCheck) damaged(what string, args ...any) {
-	c.Damaged = true
-	c.add(what, args...)
+	c.Damaged, c.Doubtful = true, true
+	c.add(what, args...).Detail = true
 }
 
 // unfinished is a layer that somebody is sealing, or was when he was killed.
@@ -159,7 +161,7 @@ func (c *layerCheck) likely(tree *os.File) making {
 func (c *layerCheck) verify(ctx context.Context, tree *os.File, how making) (layer.Verified, error) {
 	archive, err := openIn(c.dir, archiveName, 0)
 	if err != nil {
-		c.damaged("%v", err)
+		c.damaged("%s", c.fileError(err, archiveName))
 		return layer.Verified{}, nil
 	}
 	defer archive.Close()
@@ -207,7 +209,7 @@ func (c *layerCheck) difference(d layer.Difference) {
 func (c *layerCheck) tell(v layer.Verified, err error) {
 	switch {
 	case c.more > 0:
-		c.add("%d more entries differ", c.more)
+		c.damaged("%d more entries differ", c.more)
 	case err != nil:
 		c.damaged("its archive cannot be made again: %v", err)
 	case c.Damaged, v.DiffID == c.id:
@@ -274,6 +276,7 @@ func (c *layerCheck) compareImplied(v layer.Verified) {
 	if err == nil {
 		return
 	}
+	c.Doubtful = true
 	f := c.add("%s", c.fileError(err, impliedList))
 	f.Cure = fault.Remake
 	f.Mend = func() error { return c.store.rewriteImplied(c.id, want) }

@@ -23,8 +23,9 @@ import (
 // CheckStack makes the completions of a stack again, aside, and compares them
 // with those that are there. One that is not there is no fault: the first use of
 // the stack makes it. idle calls a function while nobody uses the layer, or says
-// who does. Layers that cannot be read are CheckLayer's to report.
-func (s *Store) CheckStack(ctx context.Context, stack []oci.Digest, idle func(oci.Digest, func() error) error, report fault.Report) error {
+// who does. At a layer that is doubted, or is not there, it ends: what is above is
+// made of that.
+func (s *Store) CheckStack(ctx context.Context, stack []oci.Digest, doubted func(oci.Digest) bool, idle func(oci.Digest, func() error) error, report fault.Report) error {
 	var lowers []*os.File
 	defer func() { closeAll(lowers) }()
 	var beneath oci.Digest
@@ -33,7 +34,8 @@ func (s *Store) CheckStack(ctx context.Context, stack []oci.Digest, idle func(oc
 			return err
 		}
 		tree, err := s.Lower(id)
-		if err != nil {
+		if err != nil || doubted(id) {
+			tree.Close()
 			return nil
 		}
 		lowers = append(lowers, tree)
