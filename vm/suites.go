@@ -11,14 +11,14 @@ type suite struct {
 }
 
 // suites are the tests that another kernel, cgroup v2 or another root filesystem
-// can make a difference to, the longest first. What only reads and writes files is left out: the
-// machine has no KVM and is ten times slower.
+// can make a difference to, the longest first. What only reads and writes files is
+// left out: the machine has no KVM and is ten times slower.
 func suites() []suite {
 	return []suite{
-		newSuite("cmd/strata", "-test.skip="+filesOnly),
+		newSuite("cmd/strata", "-test.run="+onKernel),
 		newSuite("internal/overlay", "-rapid.checks=20"),
 		newSuite("internal/spawn"),
-		newSuite("internal/engine"),
+		newSuite("internal/engine", "-test.run=^Test(Mounted|PowerFails)"),
 		newSuite("internal/sandbox"),
 		newSuite("internal/cgroup"),
 		newSuite("internal/rootless"),
@@ -28,11 +28,13 @@ func suites() []suite {
 	}
 }
 
-// filesOnly are end-to-end tests of archives, commits, listings and locks, and
-// those that try the same very often.
-const filesOnly = "^TestScripts(AsUser)?$/^(bad-|commit|damaged|df|diff|export|file-limit|gc|images|import-|inspect-|lifecycle|mount|odd-store|" +
-	"root-mode|rootfs-store|run-(entrypoint|env|name-rm|stdio|timing|workdir-user)|version-info)|" +
-	"^Test(Binary|Cycles|Debian|Demo|Export|FullDisk|Hostile|Interrupted|Killed|Mini|Odd|OrdinaryUserDebian|Parallel|Readme|Remove|Swapped|Unrecorded)"
+// onKernel are the end-to-end tests of what a kernel does: namespaces, cgroups,
+// mounts, terminals, ids, filters. Those of archives, commits, listings and locks
+// are left out, and those that try the same very often.
+const onKernel = "^TestScripts$/^(cgroup-v2|exec|inspect-isolation|limits|pause|rootfs|rootfs-host|seccomp|update|userns|" +
+	"run-(capabilities|devices|exit|hostname|init|limits|modes|network|privileged|readonly|signals|sysctl|tmpfs|volumes))$|" +
+	"^TestScriptsAsUser$/^(exec|rootfs|run-(capabilities|devices|init|limits|network|signals|sysctl|tmpfs)|seccomp)$|" +
+	"^Test(Exec|Explain|NoTerminal|NoUserNamespaces|OrdinaryUser($|IDs|OneID|Mounts|sTogether|Namespace|Signals)|Probe|Terminal)"
 
 func newSuite(dir string, arguments ...string) suite {
 	return suite{dir, append([]string{"-test.short", "-test.timeout=25m"}, arguments...)}

@@ -83,7 +83,7 @@ func (o options) suites() (chosen []suite, err error) {
 			continue
 		}
 		if o.run != "" {
-			s.arguments = append(s.arguments, "-test.run="+o.run, "-test.skip=")
+			s.arguments = append(s.arguments, "-test.run="+o.run)
 		}
 		chosen = append(chosen, s)
 	}
