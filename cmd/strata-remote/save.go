@@ -3,7 +3,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -98,7 +97,7 @@ func save(ctx context.Context, e *engine.Engine, names []string, o saveOptions, 
 	}
 	written := make([]archive.OutImage, len(images))
 	for i, img := range images {
-		if written[i], err = outImage(ctx, img); err != nil {
+		if written[i], err = outImage(ctx, names[i], img); err != nil {
 			return fmt.Errorf("save %s: %w", names[i], err)
 		}
 		if o.format != formatDocker && options.Compression == nil && oci.FromBytes(written[i].Manifest) != img.Image.Manifest {
@@ -141,8 +140,11 @@ func prepare(ctx context.Context, out *engine.Outgo, names []string) ([]*engine.
 	return images, g.Wait()
 }
 
-func outImage(ctx context.Context, img *engine.OutImage) (o archive.OutImage, err error) {
-	o.Config, o.Names = img.ConfigBytes, img.Names
+func outImage(ctx context.Context, name string, img *engine.OutImage) (o archive.OutImage, err error) {
+	o.Config = img.ConfigBytes
+	if ref, err := oci.ParseReference(name); err == nil && slices.Contains(img.Names, ref.WithDefaultTag()) {
+		o.Names = []oci.Reference{ref.WithDefaultTag()} // one that is asked for by its ID has none
+	}
 	if o.Manifest, _, err = img.Manifest(ctx); err != nil {
 		return o, err
 	}
@@ -170,21 +172,21 @@ func write(ctx context.Context, images []archive.OutImage, o saveOptions, mtime 
 	if o.format == formatDocker {
 		form = archive.WriteDocker
 	}
-	return toOutput(o.output, func(w io.Writer) error { return form(ctx, w, images, t) })
+	return toOutput(ctx, o.output, func(w io.Writer) error { return form(ctx, w, images, t) })
 }
 
 // toOutput writes to a file that is there only when it is whole. What is no
 // regular file, such as a device, is written to and not replaced.
-func toOutput(output string, write func(io.Writer) error) (err error) {
+func toOutput(ctx context.Context, output string, write func(io.Writer) error) (err error) {
 	if output == "" || output == "-" {
-		return buffered(os.Stdout, write)
+		return writeBehind(ctx, os.Stdout, write)
 	}
 	info, err := os.Stat(output)
 	switch {
 	case err == nil && info.IsDir():
 		return fmt.Errorf("%s is a directory: name a file, or use --format %s", output, formatDir)
 	case err == nil && !info.Mode().IsRegular():
-		return intoSpecial(output, write)
+		return intoSpecial(ctx, output, write)
 	case err == nil:
 		if output, err = filepath.EvalSymlinks(output); err != nil {
 			return err
@@ -194,7 +196,7 @@ func toOutput(output string, write func(io.Writer) error) (err error) {
 	if err != nil {
 		return err
 	}
-	err = errors.Join(buffered(f, write), f.Chmod(0o644), f.Close())
+	err = errors.Join(writeBehind(ctx, f, write), f.Chmod(0o644), f.Close())
 	if err == nil {
 		err = os.Rename(f.Name(), output)
 	}
@@ -204,15 +206,10 @@ func toOutput(output string, write func(io.Writer) error) (err error) {
 	return nil
 }
 
-func intoSpecial(output string, write func(io.Writer) error) error {
+func intoSpecial(ctx context.Context, output string, write func(io.Writer) error) error {
 	f, err := os.OpenFile(output, os.O_WRONLY, 0)
 	if err != nil {
 		return err
 	}
-	return errors.Join(buffered(f, write), f.Close())
-}
-
-func buffered(w io.Writer, f func(io.Writer) error) error {
-	b := bufio.NewWriterSize(w, 1<<20)
-	return errors.Join(f(b), b.Flush())
+	return errors.Join(writeBehind(ctx, f, write), f.Close())
 }

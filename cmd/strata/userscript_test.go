@@ -47,9 +47,10 @@ const ordinaryEnv = "ORDINARY_USER"
 // devices, limit resources, have a container with ids of its own, own what the
 // script made as root.
 var scriptsForRoot = []string{
-	"mount", "odd-store", "inspect-json", "import-directory", "import-archives", "damaged", "bad-images",
+	"mount", "ls-special", "odd-store", "inspect-json", "import-directory", "import-archives", "damaged", "bad-images",
 	"export", "diff-special", "run-privileged", "userns",
 	"limits", "update", "pause", "cgroup-v2", "rootfs-store", "rootfs-host", "gc", "bad-store", "run-volumes", "run-readonly", "run-stdio", "run-modes", "import-holes",
+	"save-load-trees", "interop",
 }
 
 // userRootfs copies the tests' root filesystem for the user u: what is root's in

@@ -159,4 +159,6 @@ func (r *Reader) Images(want oci.Platform) ([]Image, error) {
 	return r.dockerImages(list)
 }
 
+var errEmpty = errors.New("there are no images in it: it is empty")
+
 var errNoImages = errors.New("there are no images in it: neither oci-layout with index.json nor manifest.json (strata import makes an image of a root filesystem)")

@@ -62,6 +62,9 @@ func ReadStream(ctx context.Context, r io.Reader, take Take) (*Reader, error) {
 	members := tar.NewReader(r)
 	for {
 		h, err := members.Next()
+		if err == io.EOF && n.members == 0 {
+			return nil, errEmpty
+		}
 		if err == io.EOF {
 			return newReader(m), drain(r)
 		}

@@ -46,6 +46,9 @@ func Open(r io.ReaderAt, size int64) (*Reader, error) {
 	headers := tar.NewReader(section)
 	for {
 		h, err := headers.Next()
+		if err == io.EOF && n.members == 0 {
+			return nil, errEmpty
+		}
 		if err == io.EOF {
 			return newReader(m), nil
 		}
@@ -65,7 +68,7 @@ func Open(r io.ReaderAt, size int64) (*Reader, error) {
 // read.
 func unreadable(err error, n counter) error {
 	switch {
-	case errors.Is(err, tar.ErrHeader) && n.members == 0:
+	case n.members == 0 && (errors.Is(err, tar.ErrHeader) || err == io.ErrUnexpectedEOF):
 		return errors.New("it is not a tar archive, plain or compressed with gzip or zstd")
 	case err == io.ErrUnexpectedEOF:
 		return fmt.Errorf("the archive is cut off after %d members: %w", n.members, err)
