@@ -70,10 +70,11 @@ func TestDetachKeys(t *testing.T) {
 			term.typed(second + "this is nobody's")
 			j.expect("stops: SIGTSTP")
 			term.expectMode(cooked)
-			p.must("exec", c.container, "true")
+			p.must("exec", c.container, "sh", "-c", "echo meanwhile >/dev/pts/0")
 
+			term.typed("d\r") // too soon, as what was written meanwhile
 			j.order("fg")
-			term.typed("d\r") // however soon
+			term.await(`meanwhile\r$`) // with one \r, so not before the mode was raw
 			term.await(`^got .abcd\r$`)
 			term.expectMode(raw)
 			term.typed(c.detach)
