@@ -87,7 +87,9 @@ func imageRow(img image.Image, name oci.Reference, bytes int64, whole bool) []an
 	repository, tag := "<none>", "<none>"
 	if name.Repository != "" {
 		repository = oci.Reference{Domain: name.Domain, Repository: name.Repository}.Familiar()
-		tag = name.Tag
+		if name.Tag != "" {
+			tag = name.Tag
+		}
 	}
 	id := img.ID.Short()
 	if whole {

@@ -180,7 +180,11 @@ func imageDocument(e *engine.Engine, img image.Image) (inspectedImage, error) {
 	}
 	d.RootFS.Type, d.RootFS.Layers = "layers", img.Layers
 	for _, name := range img.Names {
-		d.RepoTags = append(d.RepoTags, name.Familiar())
+		if name.Digest != "" {
+			d.RepoDigests = append(d.RepoDigests, name.Familiar())
+		} else {
+			d.RepoTags = append(d.RepoTags, name.Familiar())
+		}
 	}
 	if n := len(d.History); n > 0 {
 		d.Comment = d.History[n-1].Comment

@@ -116,14 +116,21 @@ func (i *Images) addConfig(b *durable.Batch, config []byte, layers []oci.Descrip
 }
 
 // Import stores an image whose manifest and config were received, byte for
-// byte, and gives it names as Tag does. The two must belong together.
+// byte, and gives it names as Tag does; a name with a digest is one under which
+// it was pulled. The two must belong together.
 func (i *Images) Import(manifest, config []byte, names ...oci.Reference) (img Image, err error) {
 	err = i.batch(func(b *durable.Batch) error {
 		if img, err = i.importIn(b, manifest, config); err != nil {
 			return err
 		}
 		for _, name := range names {
-			if err := i.TagIn(b, img, name); err != nil {
+			var err error
+			if name.Digest != "" {
+				err = i.name(img, pinned(name), b.WriteFile)
+			} else {
+				err = i.TagIn(b, img, name)
+			}
+			if err != nil {
 				return err
 			}
 		}

@@ -48,10 +48,21 @@ func (i *Images) TagIn(b *durable.Batch, img Image, ref oci.Reference) error {
 }
 
 func (i *Images) tag(img Image, ref oci.Reference, write func(*os.File, string, []byte, os.FileMode) error) error {
-	ref = ref.WithDefaultTag()
 	if ref.Digest != "" {
 		return fmt.Errorf("tag %s: a reference with a digest cannot be given to an image", ref.Familiar())
 	}
+	return i.name(img, ref.WithDefaultTag(), write)
+}
+
+// pinned is the name of what was pulled by a digest, which may be that of an
+// index in which the image's manifest is. The tag beside it is a comment.
+func pinned(ref oci.Reference) oci.Reference {
+	ref.Tag = ""
+	return ref
+}
+
+// name makes ref, with a tag or a digest, a name of img.
+func (i *Images) name(img Image, ref oci.Reference, write func(*os.File, string, []byte, os.FileMode) error) error {
 	data, err := json.Marshal(record{recordVersion, ref, img.Manifest})
 	if err != nil {
 		return fmt.Errorf("tag %s: %w", ref.Familiar(), err)

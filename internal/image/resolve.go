@@ -36,11 +36,11 @@ func (i *Images) Resolve(name string) (Image, error) {
 		}
 		return Image{}, err
 	}
-	manifest := ref.Digest // it says all; the name beside it is a comment
-	if manifest == "" {
-		ref = ref.WithDefaultTag()
-		manifest, err = i.named(ref)
+	if ref.Digest != "" {
+		return i.byDigest(ref, name)
 	}
+	ref = ref.WithDefaultTag()
+	manifest, err := i.named(ref)
 	if errors.Is(err, os.ErrNotExist) {
 		return i.byDigits(name)
 	}
@@ -48,6 +48,21 @@ func (i *Images) Resolve(name string) (Image, error) {
 		return Image{}, fmt.Errorf("image %s: %w", name, err)
 	}
 	return i.byReference(ref, manifest, name)
+}
+
+// byDigest finds what was pulled by that digest, or whatever has it: the digest
+// says all, the name beside it is a comment.
+func (i *Images) byDigest(ref oci.Reference, name string) (Image, error) {
+	manifest, err := i.named(pinned(ref))
+	if errors.Is(err, os.ErrNotExist) {
+		return i.byReference(ref, ref.Digest, name)
+	}
+	if err != nil {
+		return Image{}, fmt.Errorf("image %s: %w", name, err)
+	}
+	img, err := i.byReference(ref, manifest, name)
+	img.Names = []oci.Reference{pinned(ref)}
+	return img, err
 }
 
 // byReference loads the manifest of a reference. A name whose manifest is gone
