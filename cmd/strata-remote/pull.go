@@ -122,15 +122,9 @@ func (p *puller) here(candidates []oci.Reference) bool {
 func (p *puller) first(ctx context.Context, candidates []oci.Reference) error {
 	var absent []error
 	for _, ref := range candidates {
-		if ref.Tag == "" && ref.Digest == "" {
-			ref.Tag = oci.DefaultTag
-			if !p.options.forRun {
-				fmt.Fprintln(p.talk, "Using default tag: "+oci.DefaultTag)
-			}
-		}
 		err := p.one(ctx, ref)
 		if err == nil {
-			_, err = fmt.Println(ref)
+			_, err = fmt.Println(ref.WithDefaultTag())
 			return err
 		}
 		if !registry.IsNotFound(err) && !registry.IsDenied(err) { // whoever can break a connection is not to choose the registry
@@ -181,16 +175,25 @@ func (p *puller) one(ctx context.Context, ref oci.Reference) error {
 	if err != nil {
 		return err
 	}
-	if p.options.missing {
+	noTag := ref.Tag == "" && ref.Digest == ""
+	ref = ref.WithDefaultTag()
+	switch {
+	case p.options.missing:
 		fmt.Fprintf(p.talk, "Unable to find image '%s' locally\n", ref.Familiar())
+	case noTag && !p.options.forRun:
+		fmt.Fprintln(p.talk, "Using default tag: "+oci.DefaultTag)
 	}
 	fmt.Fprintf(p.talk, "%s: Pulling from %s\n", tagOf(ref), ref.Repository)
 	status := "Image is up to date for "
-	if img, err := p.engine.Image(ref.String()); err != nil || img.Manifest != found.Manifest.Digest {
+	img, err := p.engine.Image(ref.String())
+	if err != nil || img.Manifest != found.Manifest.Digest {
 		status = "Downloaded newer image for "
-		if err := p.take(ctx, r, ref, found.Manifest); err != nil {
-			return err
-		}
+		err = p.take(ctx, r, ref, found.Manifest)
+	} else {
+		err = p.checkPlatform(img.Config.Platform)
+	}
+	if err != nil {
+		return err
 	}
 	_, err = fmt.Fprintf(p.talk, "Digest: %s\nStatus: %s%s\n", found.Digest, status, ref.Familiar())
 	return err
@@ -216,7 +219,11 @@ func (p *puller) take(ctx context.Context, r *registry.Repository, ref oci.Refer
 	if err != nil {
 		return err
 	}
-	if err := p.checkPlatform(config); err != nil {
+	parsed, err := oci.ParseConfig(config)
+	if err == nil {
+		err = p.checkPlatform(parsed.Platform)
+	}
+	if err != nil {
 		return err
 	}
 	bars := newProgress(os.Stderr, p.options.quiet)
@@ -235,19 +242,16 @@ func (p *puller) take(ctx context.Context, r *registry.Repository, ref oci.Refer
 	return errors.Join(err, in.Close())
 }
 
-// checkPlatform compares the config of a single manifest with what was asked
-// for. An index has been searched for it; but what it says of its manifests may
-// be wrong, and a manifest of its own says nothing.
-func (p *puller) checkPlatform(config []byte) error {
-	c, err := oci.ParseConfig(config)
-	if err != nil || c.Architecture == "" || c.Platform.Matches(p.platform) {
-		return err
+// checkPlatform compares what an image's config says with what was asked for. An
+// index has been searched for it; but what it says of its manifests may be wrong,
+// and a manifest of its own says nothing.
+func (p *puller) checkPlatform(is oci.Platform) error {
+	switch {
+	case is.Architecture == "" || is.OS == p.platform.OS && is.Architecture == p.platform.Architecture:
+		return nil
+	case p.options.platform != "":
+		return fmt.Errorf("the image is for %s, and not for %s", is, p.platform)
 	}
-	if p.options.platform != "" && (c.OS != p.platform.OS || c.Architecture != p.platform.Architecture) {
-		return fmt.Errorf("the image is for %s, and not for %s", c.Platform, p.platform)
-	}
-	if c.OS != p.platform.OS || c.Architecture != p.platform.Architecture {
-		fmt.Fprintf(os.Stderr, "strata: warning: the image is for %s, this machine is %s\n", c.Platform, p.platform)
-	}
+	fmt.Fprintf(os.Stderr, "strata: warning: the image is for %s, this machine is %s\n", is, p.platform)
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -89,9 +90,8 @@ func push(ctx context.Context, e *engine.Engine, name string, o pushOptions, opt
 		return err
 	}
 	defer func() { err = errors.Join(err, p.out.Close()) }()
-	fmt.Fprintf(p.talk, "The push refers to repository [%s]\n", refs[0].Name())
-	for _, ref := range refs {
-		if err := p.one(ctx, ref); err != nil {
+	for i, ref := range refs {
+		if err := p.one(ctx, ref, i == 0); err != nil {
 			return err
 		}
 	}
@@ -128,14 +128,12 @@ func pushed(e *engine.Engine, name string, all bool) (refs []oci.Reference, err 
 	if len(refs) == 0 {
 		return nil, errors.New("no image here has a tag of this repository")
 	}
-	slices.SortFunc(refs, func(a, b oci.Reference) int { return compareText(a.Tag, b.Tag) })
+	slices.SortFunc(refs, func(a, b oci.Reference) int { return strings.Compare(a.Tag, b.Tag) })
 	return refs, nil
 }
 
-func compareText(a, b string) int { return bytes.Compare([]byte(a), []byte(b)) }
-
 // one pushes one image.
-func (p *pusher) one(ctx context.Context, ref oci.Reference) error {
+func (p *pusher) one(ctx context.Context, ref oci.Reference, first bool) error {
 	img, err := p.out.Image(ref.String())
 	if err != nil {
 		return err
@@ -156,6 +154,9 @@ func (p *pusher) one(ctx context.Context, ref oci.Reference) error {
 	}
 	if err := p.repository.PutManifest(ctx, ref, d); err != nil {
 		return err
+	}
+	if first {
+		fmt.Fprintf(p.talk, "The push refers to repository [%s]\n", ref.Name())
 	}
 	_, err = fmt.Fprintf(p.talk, "%s: digest: %s size: %d\n", ref.Tag, d.Digest, len(manifest))
 	return err

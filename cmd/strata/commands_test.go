@@ -35,10 +35,11 @@ type script = testscript.TestScript
 //	until NAME PATTERN      wait until its output has the pattern
 //	signal NAME SIGNAL      send it a signal
 //	finish NAME CODE        wait until it ends with that exit code
+//	registry NAME [tls] [password]  run a registry, whose address is in that variable
 func scriptCommands() map[string]func(*script, bool, []string) {
 	commands := map[string]func(*script, []string){
 		"exits": exits, "fails": fails, "eventually": eventually, "capture": capture, "json": jsonCommand, "clean": clean, "works": works,
-		"sametree": sameTree, "start": startProgram, "until": until, "signal": signalProgram, "finish": finish,
+		"sametree": sameTree, "start": startProgram, "until": until, "signal": signalProgram, "finish": finish, "registry": startRegistry,
 	}
 	adapted := map[string]func(*script, bool, []string){}
 	for name, f := range commands {

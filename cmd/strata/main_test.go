@@ -51,6 +51,9 @@ func prepare(dir string) error {
 	if err := os.Chmod(dir, 0o755); err != nil { // an ordinary user runs them too
 		return err
 	}
+	if err := blockRegistries(dir); err != nil {
+		return err
+	}
 	rootfs := filepath.Join(dir, "rootfs")
 	os.Setenv(rootfsEnv, rootfs)
 	if os.Getenv(binEnv) == "" {

@@ -69,6 +69,8 @@ func setupScript(env *testscript.Env) error {
 		"LC_ALL":      "C",
 		// what the one who runs the tests has set is not to reach them
 		"XDG_DATA_HOME": "",
+
+		"CONTAINERS_REGISTRIES_CONF": filepath.Join(filepath.Dir(rootfs), registriesFile),
 	} {
 		env.Setenv(name, value)
 	}

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"strata/internal/oci"
@@ -250,4 +251,36 @@ func TestProxy(t *testing.T) {
 	if text := strings.Join(asked, ", "); !strings.Contains(text, "GET insecure.example") || strings.Contains(text, "GET secure.example") {
 		t.Errorf("the proxy was asked %s", text)
 	}
+}
+
+// Several requests at once learn what a host wants, each for itself.
+func TestManyAuthenticateAtOnce(t *testing.T) {
+	const many = 8
+	f := newFake(t)
+	d := f.addBlob([]byte("layer"))
+	var waiting atomic.Int32
+	together := make(chan struct{})
+	f.before = func(w http.ResponseWriter, r *http.Request) bool {
+		if r.Header.Get("Authorization") != "" || !strings.Contains(r.URL.Path, "/blobs/") {
+			return false
+		}
+		if waiting.Add(1) == many {
+			close(together)
+		}
+		<-together
+		w.Header().Set("WWW-Authenticate", `Basic realm="x"`)
+		refuse(w, 401, "UNAUTHORIZED", "authentication required")
+		return true
+	}
+	client, _ := newTestClient(t, Options{Files: withAuth(t, `{"auths":{"`+f.host()+`":{"username":"user","password":"secret"}}}`)})
+	r := f.repository(t, client, "a")
+	var g sync.WaitGroup
+	for range many {
+		g.Go(func() {
+			if _, err := read(t.Context(), r, d); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	g.Wait()
 }

@@ -123,7 +123,7 @@ func (c *Configuration) places(ref oci.Reference) ([]place, error) {
 	case !ok:
 		return []place{{ref.Domain, ref.Repository, false, always}}, nil
 	case r.Blocked:
-		return nil, fmt.Errorf("%s: registries.conf blocks %s", name, r.Prefix)
+		return nil, fmt.Errorf("registries.conf blocks %s", r.Prefix)
 	}
 	var found []place
 	for _, m := range append(slices.Clone(r.Mirrors), mirror{r.Location, r.Insecure, always}) {

@@ -66,7 +66,7 @@ func (c *Client) verify(ctx context.Context, domain string, as Credentials) erro
 	if IsDenied(err) {
 		var refused *Error
 		errors.As(err, &refused)
-		return fmt.Errorf("%s: the registry refuses this user name and password%s", domain, said(refused))
+		return fmt.Errorf("the registry refuses this user name and password%s", said(refused))
 	}
 	if err != nil {
 		return err

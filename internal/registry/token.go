@@ -86,9 +86,9 @@ func (a *authenticator) challenged(ctx context.Context, resp *http.Response, sco
 		return true, nil
 	}
 	for _, c := range challenges {
-		if c.scheme == "basic" && a.credentials.Username != "" && !a.basic {
+		if c.scheme == "basic" && a.credentials.Username != "" {
 			a.basic = true
-			return true, nil
+			return resp.Request.Header.Get("Authorization") == "", nil // what was refused is refused again
 		}
 	}
 	return false, nil
