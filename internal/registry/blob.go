@@ -197,7 +197,7 @@ func (b *blob) resume(err error) {
 			return
 		}
 	}
-	b.fail(context.Cause(b.ctx))
+	b.fail(b.ctx.Err())
 }
 
 // hopeless reports whether it makes no sense to try again.

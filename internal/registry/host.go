@@ -137,12 +137,16 @@ func (h *host) ping(ctx context.Context, scheme string) error {
 	return resp.Body.Close()
 }
 
-// cause is why a request failed, where it was broken off from here.
+// cause is why a request failed, where it was broken off from here: by the watch,
+// or because the caller wants no more of it.
 func cause(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
+	switch {
+	case ctx.Err() == nil:
+		return err
+	case context.Cause(ctx) == errStalled:
+		return errStalled
 	}
-	return err
+	return ctx.Err() // and not its cause: callers look for context.Canceled
 }
 
 // explained adds to an error of the connection where it was and what helps.

@@ -74,8 +74,8 @@ func (i *incoming) Read(p []byte) (int, error) {
 	i.w.start()
 	n, err := i.ReadCloser.Read(p)
 	i.w.stop()
-	if err != nil && err != io.EOF && i.ctx.Err() != nil {
-		err = context.Cause(i.ctx)
+	if err != nil && err != io.EOF {
+		err = cause(i.ctx, err)
 	}
 	return n, err
 }
