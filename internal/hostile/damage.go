@@ -16,8 +16,8 @@ import (
 
 var bombs = []Layer{
 	{Name: "depth", Entries: []Entry{Dir(strings.Repeat("d/", 300))}, Want: tree.New(tree.Dir(strings.Repeat("d/", 300)))},
-	{Name: "names of directories", Bytes: func() io.Reader { return directories(20_000) }, Err: "more than the limit of 33554432 bytes of paths of directories and whiteouts"},
-	{Name: "names of whiteouts", Bytes: func() io.Reader { return manyWhiteouts(20_000) }, Err: "more than the limit of 33554432 bytes of paths of directories and whiteouts"},
+	{Name: "names of directories", Bytes: func() io.Reader { return directories(20_000) }, Unread: true, Err: "more than the limit of 33554432 bytes of paths of directories and whiteouts"},
+	{Name: "names of whiteouts", Bytes: func() io.Reader { return manyWhiteouts(20_000) }, Unread: true, Err: "more than the limit of 33554432 bytes of paths of directories and whiteouts"},
 	{Name: "a file of zeros", Bytes: func() io.Reader { return zeros(1 << 30) }, Unread: true},
 	{Name: "a terabyte in a header", Entries: []Entry{File("a", "x").Patched(binarySize(1 << 40))}, Err: "more than the limit of 274877906944 bytes in files"},
 	{Name: "eight gibibytes of hole", Entries: []Entry{File("a", "x").Sparse(1<<33-1024, 1<<33-1)}, Unread: true},
@@ -46,7 +46,11 @@ var damaged = []Layer{
 	{Name: "cut in a header", Entries: []Entry{File("a", "x"), File("b", "y")}, Damage: cut(1100), Err: "read archive after entry a, byte 1100: unexpected EOF"},
 	{Name: "cut in the first header", Entries: []Entry{File("a", "x")}, Damage: cut(100), Err: "read archive at its first entry: unexpected EOF"},
 	{Name: "cut after the header", Entries: []Entry{File("a", "x")}, Damage: cut(512), Err: "entry a: read archive at byte 0 of 1 of its content: unexpected EOF"},
-	{Name: "cut in a PAX header", Entries: []Entry{File("a", "").With(Xattr("user.x", "y"))}, Damage: cut(700), Want: nil},
+	{Name: "cut in a PAX header", Entries: []Entry{File("a", "").With(Xattr("user.x", "y"))}, Damage: cut(700), Err: "read archive at its first entry: unexpected EOF"},
+	{Name: "cut after a PAX header", Entries: []Entry{File("a", "x"), File("b", "").With(Xattr("user.x", "y"))}, Damage: cut(2048), Err: "read archive after entry a, byte 2048: unexpected EOF"},
+	{Name: "cut in a long name", Entries: []Entry{File("a", "x"), File(strings.Repeat("long/", 40)+"f", "").With(Format(tar.FormatGNU))}, Damage: cut(1600), Err: "read archive after entry a, byte 1600: unexpected EOF"},
+	{Name: "cut in the padding", Entries: []Entry{File("a", "x")}, Damage: cut(600), Want: tree.New(tree.File("a", "x"))},
+	{Name: "whiteout's content last of all", Entries: []Entry{File("d/.wh.a", strings.Repeat("content", 200))}, Damage: cut(-1024), Want: tree.New(tree.Whiteout("d/a"))},
 	{Name: "no archive", Bytes: func() io.Reader { return strings.NewReader(strings.Repeat("no archive ", 100)) }, Err: "read archive at its first entry: archive/tar: invalid tar header"},
 	{Name: "wrong sum", Entries: []Entry{File("a", "x")}, Damage: replace("0000644", "0000777"), Err: "read archive at its first entry: archive/tar: invalid tar header"},
 	{Name: "more zeros after the end", Entries: []Entry{File("a", "x")}, Damage: followed(strings.Repeat("\x00", 9000)), Want: tree.New(tree.File("a", "x"))},

@@ -36,21 +36,7 @@ type Layer struct {
 	Unread bool      // what it makes is too large to read
 	Copies tree.Tree // copies of files beneath, in place of whiteouts in Want
 	Merged tree.Tree // what the stack shows, where that does not follow from the others
-
-	// Differs says of a peer why it makes something else of the archive. With what
-	// it says nothing of, the peer agrees.
-	Differs map[Peer]string
 }
-
-// A Peer is another program that applies layers.
-type Peer string
-
-const (
-	Docker Peer = "docker" // moby/go-archive
-	Podman Peer = "podman"
-	Umoci  Peer = "umoci"
-	Tar    Peer = "tar" // GNU tar, for archives without whiteouts
-)
 
 // An Entry of an archive; what its header leaves out is filled in as tar would.
 type Entry struct {

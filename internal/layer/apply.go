@@ -128,7 +128,11 @@ func impliedAttributes() attributes {
 func (a *applier) run() error {
 	last := ""
 	for {
+		a.in.begin()
 		hdr, err := a.tar.Next()
+		if err == io.EOF && a.in.begun { // an extended header without its entry
+			err = io.ErrUnexpectedEOF
+		}
 		if err == io.EOF {
 			break
 		}
@@ -139,6 +143,9 @@ func (a *applier) run() error {
 			return err
 		}
 		if err := a.entry(hdr); err != nil {
+			return entryError(hdr.Name, err)
+		}
+		if err := a.skip(); err != nil {
 			return entryError(hdr.Name, err)
 		}
 		last = hdr.Name
@@ -182,6 +189,18 @@ func (a *applier) entry(hdr *tar.Header) error {
 		return nil
 	}
 	return a.place(name, hdr)
+}
+
+// skip reads what is left of an entry: the content of a whiteout, for instance.
+func (a *applier) skip() error {
+	for {
+		_, err := a.tar.Read(a.buf)
+		if err == io.EOF {
+			return nil
+		} else if err != nil {
+			return fmt.Errorf("read archive: %w", err)
+		}
+	}
 }
 
 // count adds one to what the layer has made so far.
@@ -241,13 +260,25 @@ type tap struct {
 	rec    *recorder
 	paused bool
 	size   int64
+
+	header int64 // where the next header begins
+	begun  bool  // there is something else than the zeros of an end
 }
 
 func (t *tap) Read(p []byte) (int, error) {
 	n, err := t.r.Read(p)
+	if padding := int(max(t.header-t.size, 0)); !t.begun && n > padding {
+		t.begun = !isZero(p[padding:n])
+	}
 	t.size += int64(n)
 	if !t.paused {
 		t.rec.addRaw(p[:n])
 	}
 	return n, err
+}
+
+// begin is called when an entry has been read, before the next.
+func (t *tap) begin() {
+	const block = 512
+	t.header, t.begun = (t.size+block-1)/block*block, false
 }

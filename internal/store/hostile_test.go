@@ -25,11 +25,12 @@ import (
 )
 
 // eachHostile runs f for each of the hostile layers.
-func eachHostile(t *testing.T, f func(t *testing.T, l hostile.Layer)) {
+func eachHostile(t *testing.T, f func(t *testing.T, name string, l hostile.Layer)) {
 	groups := hostile.Layers()
 	for _, group := range slices.Sorted(maps.Keys(groups)) {
 		for _, l := range groups[group] {
-			t.Run(group+"/"+l.Name, func(t *testing.T) { f(t, l) })
+			name := group + "/" + l.Name
+			t.Run(name, func(t *testing.T) { f(t, name, l) })
 		}
 	}
 }
@@ -59,7 +60,7 @@ func TestHostileLayers(t *testing.T) {
 }
 
 // applyHostile takes the layer in, beside a directory that must stay as it is.
-func applyHostile(t *testing.T, l hostile.Layer) {
+func applyHostile(t *testing.T, _ string, l hostile.Layer) {
 	base := t.TempDir()
 	s := openStore(t, filepath.Join(base, "store"))
 	outside := filepath.Join(base, "outside")
