@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime"
 
 	"golang.org/x/term"
 
@@ -20,8 +19,7 @@ import (
 )
 
 func newLoadCommand() *cli.Command {
-	var input string
-	var quiet bool
+	var o loadOptions
 	c := &cli.Command{
 		Use:   "load [OPTIONS]",
 		Short: "Take in images from an archive",
@@ -30,71 +28,118 @@ or a directory, or what docker save writes. It is told by its content, and gzip
 or zstd may be around it. Without -i it is read from standard input.`,
 		Max: 0,
 		Run: func([]string) error {
-			if (input == "" || input == "-") && term.IsTerminal(int(os.Stdin.Fd())) {
+			if (o.input == "" || o.input == "-") && term.IsTerminal(int(os.Stdin.Fd())) {
 				return cli.Usagef("load: an archive does not come from a terminal: use -i FILE or a pipe")
 			}
+			if err := o.check(); err != nil {
+				return err
+			}
 			return withEngine(func(ctx context.Context, e *engine.Engine) error {
-				if err := load(ctx, e, input, quiet); err != nil {
-					return fmt.Errorf("load %s: %w", inputName(input), err)
-				}
-				return nil
+				return load(ctx, e, o)
 			})
 		},
 	}
-	c.Flags().StringVar(&input, "input", "i", "FILE|DIR", "read a file or a directory in place of standard input")
-	c.Flags().BoolVar(&quiet, "quiet", "q", "show no progress")
+	c.Flags().StringVar(&o.input, "input", "i", "FILE|DIR", "read a file or a directory in place of standard input")
+	c.Flags().StringVar(&o.platform, "platform", "", "OS/ARCH[/VARIANT]", "of an image for several platforms, take this one")
+	c.Flags().BoolVar(&o.quiet, "quiet", "q", "show no progress")
 	return c
 }
 
-func inputName(input string) string {
-	if input == "" {
-		return "-"
-	}
-	return input
+// loadOptions are what the command line says.
+type loadOptions struct {
+	input, platform string
+	quiet           bool
+	wanted          oci.Platform
 }
 
-// load takes in all images of an archive, one after the other.
-func load(ctx context.Context, e *engine.Engine, input string, quiet bool) (err error) {
-	devices := &leftOut{name: "load " + inputName(input)}
-	in, err := e.NewIntake(engine.IntakeOptions{Decompress: compression.Decompress, LeftOut: devices.add})
-	if err != nil {
-		return err
+// check refuses what cannot be before anything is begun.
+func (o *loadOptions) check() (err error) {
+	o.wanted = oci.HostPlatform()
+	if o.platform == "" {
+		return nil
 	}
-	defer func() { err = errors.Join(err, in.Close()) }()
-	r, closeInput, err := openArchive(ctx, in, input)
-	if err != nil {
-		return err
+	if o.wanted, err = oci.ParsePlatform(o.platform); err != nil {
+		return cli.Usagef("load: --platform: %v", err)
 	}
-	defer closeInput()
-	images, err := r.Images(hostPlatform())
-	if err != nil {
-		return err
-	}
-	for _, img := range images {
-		if err := loadImage(ctx, in, r, img); err != nil {
-			return err
-		}
-	}
-	devices.report()
 	return nil
 }
 
-func hostPlatform() oci.Platform { return oci.Platform{OS: "linux", Architecture: runtime.GOARCH} }
+// name is what messages call the archive.
+func (o loadOptions) name() string {
+	if o.input == "" {
+		return "-"
+	}
+	return o.input
+}
 
-// loadImage takes in one image, and says under which names.
-func loadImage(ctx context.Context, in *engine.Intake, r *archive.Reader, img archive.Image) error {
-	err := in.Fetch(ctx, r, img.Manifest, img.Config)
-	if err == nil {
-		_, err = in.Add(img.Manifest, img.Config, img.Names...)
-	}
-	id := oci.FromBytes(img.Config)
+// load takes in all images of an archive, one after the other, and says which.
+// Those before one that is damaged stay.
+func load(ctx context.Context, e *engine.Engine, o loadOptions) error {
+	devices := &leftOut{name: "load " + o.name()}
+	bars := newProgress(os.Stderr, o.quiet || !term.IsTerminal(int(os.Stderr.Fd())))
+	in, err := e.NewIntake(engine.IntakeOptions{Decompress: compression.Decompress, LeftOut: devices.add, Progress: bars.loaded})
 	if err != nil {
-		name := id.String()
-		if len(img.Names) > 0 {
-			name = img.Names[0].Familiar()
-		}
-		return fmt.Errorf("image %s: %w", name, err)
+		return errors.Join(err, bars.Close())
 	}
+	loaded, err := loadImages(ctx, in, o)
+	err = errors.Join(err, in.Close(), bars.Close())
+	for _, img := range loaded {
+		report(img)
+	}
+	devices.report()
+	if err != nil {
+		return fmt.Errorf("load %s: %w", o.name(), err)
+	}
+	return nil
+}
+
+// loaded shows news of a layer that comes from an archive. Of a stream its name may
+// not be known.
+func (p *progress) loaded(l engine.LayerProgress) {
+	switch {
+	case l.Layer.Digest == "":
+	case l.State == engine.LayerHere:
+		p.finish(l.Layer.Digest, "Already exists", true)
+	case l.State == engine.LayerFetching:
+		p.set(l.Layer.Digest, "Loading", l.Done, l.Layer.Size, true)
+	case l.State == engine.LayerApplied:
+		p.finish(l.Layer.Digest, "Loaded", false)
+	}
+}
+
+func loadImages(ctx context.Context, in *engine.Intake, o loadOptions) (loaded []archive.Image, err error) {
+	r, closeInput, err := openArchive(ctx, in, o.input)
+	if err != nil {
+		return nil, err
+	}
+	defer closeInput()
+	images, err := r.Images(o.wanted)
+	if err != nil {
+		return nil, err
+	}
+	for _, img := range images {
+		err := in.Fetch(ctx, r, img.Manifest, img.Config)
+		if err == nil {
+			_, err = in.Add(img.Manifest, img.Config, img.Names...)
+		}
+		if err != nil {
+			return loaded, fmt.Errorf("image %s: %w", displayName(img), err)
+		}
+		loaded = append(loaded, img)
+	}
+	return loaded, nil
+}
+
+func displayName(img archive.Image) string {
+	if len(img.Names) > 0 {
+		return img.Names[0].Familiar()
+	}
+	return oci.FromBytes(img.Config).String()
+}
+
+// report says under which names an image was loaded, as docker does.
+func report(img archive.Image) {
+	id := oci.FromBytes(img.Config)
 	for _, name := range img.Unusable {
 		fmt.Fprintf(os.Stderr, "strata: load: %.200q is no name for an image; strata tag gives %s one\n", name, id.Short())
 	}
@@ -104,7 +149,6 @@ func loadImage(ctx context.Context, in *engine.Intake, r *archive.Reader, img ar
 	if len(img.Names) == 0 {
 		fmt.Println("Loaded image ID: " + id.String())
 	}
-	return nil
 }
 
 // openArchive reads a plain file at several places at once, and anything else once,

@@ -151,17 +151,13 @@ func noneOf(index oci.Index, want oci.Platform) error {
 	var have []string
 	for _, d := range index.Manifests {
 		if d.Platform != nil {
-			have = append(have, quote(platformName(*d.Platform)))
+			have = append(have, quote(d.Platform.String()))
 		}
 	}
 	if len(have) > 0 {
-		return fmt.Errorf("no image for %s, but for %s", platformName(want), strings.Join(have[:min(len(have), 20)], ", "))
+		return fmt.Errorf("no image for %s, but for %s", want, strings.Join(have[:min(len(have), 20)], ", "))
 	}
 	return fmt.Errorf("it lists no image, but %s", quote(index.Manifests[0].MediaType))
-}
-
-func platformName(p oci.Platform) string {
-	return strings.TrimSuffix(p.OS+"/"+p.Architecture+"/"+p.Variant, "/")
 }
 
 // rootImage reads what one descriptor of index.json leads to.
