@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -225,6 +226,9 @@ func (s *sample) shell(script string) {
 	s.t.Helper()
 	cmd := exec.Command("sh", "-ec", s.expand(script))
 	cmd.Dir = s.root
+	if s.who != nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.who}
+	}
 	if out, err := cmd.CombinedOutput(); err != nil {
 		s.t.Fatalf("%s: %v\n%s", script, err, out)
 	}

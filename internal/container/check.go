@@ -103,8 +103,9 @@ func (k *checked) held() (*Record, error) {
 		return nil, nil
 	}
 	if err != nil {
-		k.damagedRecord(err)
-		return nil, nil
+		if r, err = k.damagedRecord(err); err != nil {
+			return nil, nil
+		}
 	}
 	if _, err := readState(k.dir, k.id); err != nil {
 		f := k.add("state.json: %v", rootCause(err))
@@ -121,9 +122,11 @@ func (k *checked) free() (*Record, error) {
 	case errors.Is(err, os.ErrNotExist):
 		return nil, k.unfinished()
 	case err != nil:
-		k.damagedRecord(err)
-		return nil, nil
-	case r.AutoRemove:
+		if r, err = k.damagedRecord(err); err != nil {
+			return nil, nil
+		}
+	}
+	if r.AutoRemove {
 		k.report(*k.rubbish("it was to be removed at its end, and whoever ran it was killed"))
 		return nil, nil
 	}
@@ -176,18 +179,19 @@ func (k *checked) hasWritten() bool {
 }
 
 // damagedRecord tells what cannot be read: config.json, or resources.json which
-// is in its place for the limits.
-func (k *checked) damagedRecord(err error) {
+// is in its place for the limits. Then the record without them is returned.
+func (k *checked) damagedRecord(err error) (Record, error) {
 	data, readErr := durable.ReadFile(k.dir, recordFile, maxRecord)
 	if readErr == nil {
-		if _, parseErr := parseRecord(data, k.id); parseErr == nil {
+		if r, parseErr := parseRecord(data, k.id); parseErr == nil {
 			k.damagedLimits()
-			return
+			return r, nil
 		}
 	}
 	f := k.add("config.json: %v", rootCause(err))
 	f.Todo = fmt.Sprintf("what it has written is in %s/%s; strata rm -f %s removes it", k.path, upperDir, short(k.id))
 	k.report(*f)
+	return Record{}, err
 }
 
 func (k *checked) damagedLimits() {

@@ -196,6 +196,10 @@ func (c *checking) placed(dir *os.File, p place, path string, st *unix.Stat_t) e
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
+	if errors.Is(err, os.ErrPermission) {
+		c.found(fault.Fault{Object: "store", What: path + ": it cannot be read: permission denied", Todo: "give it back to its owner"})
+		return nil
+	}
 	if err != nil {
 		return err
 	}

@@ -250,11 +250,7 @@ func (r layerRecord) same(other layerRecord) bool {
 // fileError is the cause without the path, of which the line has the part that
 // counts.
 func (c *layerCheck) fileError(err error, name string) string {
-	var path *os.PathError
-	if errors.As(err, &path) {
-		err = path.Err
-	}
-	return name + ": " + err.Error()
+	return name + ": " + cause(err).Error()
 }
 
 // compareImplied compares implied.json with the archive.

@@ -63,7 +63,7 @@ func (s *Store) CheckStaging(report fault.Report) error {
 		name := stagingDir + "/" + e.Name
 		free, err := s.isFree(name)
 		if err != nil {
-			return err
+			report(fault.Fault{Object: name, What: "it cannot be looked at: " + cause(err).Error(), Todo: "remove it as the user whose it is"})
 		}
 		if free {
 			report(fault.Fault{
@@ -101,6 +101,15 @@ func (s *Store) isFree(name string) (bool, error) {
 	defer dir.Close()
 	locked, err := durable.IsLocked(dir)
 	return err == nil && !locked, err
+}
+
+// cause is an error without the path, which the line has already.
+func cause(err error) error {
+	var path *os.PathError
+	if errors.As(err, &path) {
+		return path.Err
+	}
+	return err
 }
 
 func (s *Store) trashStaging(name string) error {
