@@ -271,9 +271,6 @@ func bytesText(n int64) string {
 	for value >= 999.5 && unit < len(units)-1 {
 		value, unit = value/1000, unit+1
 	}
-	if unit == 0 || value >= 99.5 {
-		return fmt.Sprintf("%.0f%s", value, units[unit])
-	}
 	return fmt.Sprintf("%.3g%s", value, units[unit])
 }
 
