@@ -185,3 +185,43 @@ func TestRebuildFromTheMiddle(t *testing.T) {
 		t.Errorf("got %q, %v", out.String(), err)
 	}
 }
+
+// FuzzWhiteouts: whiteouts and opaque marks mean the same wherever they stand
+// among the entries of their layer (image-spec, layer.md#whiteouts).
+func FuzzWhiteouts(f *testing.F) {
+	if os.Geteuid() != 0 {
+		f.Skip("needs root: trusted attributes")
+	}
+	all := []entry{
+		dir("d"), dir("d/e"), file("a", "1"), file("d/a", "2"), file("d/e/a", "3"), file(".wh.a", ""), file(".wh.b", ""), file(".wh.d", ""), file("d/.wh.a", ""),
+		file("d/.wh.e", ""), file("d/e/.wh.x", ""), file(".wh..wh..opq", ""), file("d/.wh..wh..opq", ""), file("d/e/.wh..wh..opq", ""), symlink("l", "d"), file(".wh.l", ""),
+	}
+	f.Add([]byte{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15})
+	f.Add([]byte{9, 1, 4, 13, 0})
+	f.Fuzz(func(t *testing.T, order []byte) {
+		var some []entry
+		chosen := make([]bool, len(all))
+		for _, b := range order {
+			if i := int(b) % len(all); !chosen[i] {
+				chosen[i] = true
+				some = append(some, all[i])
+			}
+		}
+		var sorted []entry
+		for i, e := range all {
+			if chosen[i] {
+				sorted = append(sorted, e)
+			}
+		}
+		as := func(entries []entry) tree.Tree {
+			to := t.TempDir()
+			if _, err := apply(t, to, archive(t, entries...), layer.ApplyOptions{}); err != nil {
+				t.Fatal(err)
+			}
+			return tree.Read(t, to, tree.NoDirTimes)
+		}
+		if diff := cmp.Diff(as(sorted), as(some)); diff != "" {
+			t.Errorf("in another order (-sorted +%v):\n%s", order, diff)
+		}
+	})
+}

@@ -3,6 +3,7 @@
 package store_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -147,6 +148,39 @@ func noLinks(tr tree.Tree) tree.Tree {
 			name := e.Path
 			*e = byPath[e.Target]
 			e.Path = name
+		}
+	})
+}
+
+// FuzzLinksToLowerLayers takes any archive in on top of one layer: it is refused
+// and leaves nothing, or the stack can be mounted and read and the archive made
+// again.
+func FuzzLinksToLowerLayers(f *testing.F) {
+	needMount(f)
+	beneath := hostile.Layers()["links to lower layers"][0]
+	for _, group := range []string{"links to lower layers", "across layers", "hard links"} {
+		for _, l := range hostile.Layers()[group] {
+			data, err := io.ReadAll(l.Archive("/outside"))
+			if err != nil {
+				f.Fatal(err)
+			}
+			f.Add(data)
+		}
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if len(data) > 1<<20 {
+			return
+		}
+		s := newStore(t)
+		ids, err := intakeHostile(t, s, hostile.Layer{Beneath: beneath.Beneath, Bytes: func() io.Reader { return bytes.NewReader(data) }}, "/outside")
+		clean(t, s)
+		if err != nil {
+			want(t, "layers", entries(t, s.Path()+"/layers"), "[]")
+			return
+		}
+		mergedTree(t, s, ids)
+		for _, id := range ids {
+			want(t, "verify", s.Verify(context.Background(), id), nil)
 		}
 	})
 }
