@@ -3,6 +3,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 
 	"strata/internal/engine"
@@ -12,16 +13,7 @@ import (
 
 // printImageTree lists images beneath those whose layers they go on from.
 func printImageTree(e *engine.Engine, images []image.Image, match func(oci.Reference) bool, l *listing) error {
-	var matched []image.Image
-	for _, img := range images {
-		for _, name := range namesOf(img) {
-			if match(name) {
-				matched = append(matched, img)
-				break
-			}
-		}
-	}
-	nodes, err := e.ImageTree(matched)
+	nodes, err := e.ImageTree(images, func(img image.Image) bool { return slices.ContainsFunc(namesOf(img), match) })
 	if err != nil {
 		return err
 	}

@@ -23,8 +23,9 @@ type ImageNode struct {
 // Unique is the bytes that no other image has.
 func (n *ImageNode) Unique() int64 { return n.Size - n.Shared }
 
-// ImageTree puts each image beneath the one, or the layers, that it goes on from.
-func (e *Engine) ImageTree(images []image.Image) ([]*ImageNode, error) {
+// ImageTree puts each image that is to be shown beneath the one, or the layers,
+// that it goes on from. What they share they may share with the others.
+func (e *Engine) ImageTree(images []image.Image, show func(image.Image) bool) ([]*ImageNode, error) {
 	f := forest{size: map[oci.Digest]int64{}, users: map[oci.Digest]int{}}
 	for _, img := range images {
 		for id := range distinct(img.Layers) {
@@ -36,7 +37,7 @@ func (e *Engine) ImageTree(images []image.Image) ([]*ImageNode, error) {
 			f.users[id]++
 		}
 	}
-	sorted := slices.Clone(images)
+	sorted := slices.DeleteFunc(slices.Clone(images), func(img image.Image) bool { return !show(img) })
 	slices.SortStableFunc(sorted, func(a, b image.Image) int { return slices.Compare(a.Layers, b.Layers) })
 	nodes := f.grow(sorted, 0)
 	sortNodes(nodes)
