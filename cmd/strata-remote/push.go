@@ -201,8 +201,20 @@ func (p *pusher) config(ctx context.Context, img *engine.OutImage) error {
 	return err
 }
 
-// layer sends one layer, compressing it first where that has to be.
+// layer sends one layer, compressing it first where that has to be: not where
+// the registry has the very blob that is not here.
 func (p *pusher) layer(ctx context.Context, img *engine.OutImage, i int, ref oci.Reference, bars *progress) error {
+	if lost, ok := img.Lost(i); ok {
+		has, err := p.repository.Has(ctx, lost.Digest)
+		if err != nil {
+			return err
+		}
+		if has {
+			img.Leave(i)
+			bars.finish(lost.Digest, "Layer already exists", true)
+			return nil
+		}
+	}
 	d, err := img.Layer(ctx, i)
 	if err != nil {
 		return err

@@ -148,6 +148,18 @@ func (out *Outgo) plan(id oci.Digest, d oci.Descriptor) (outLayer, error) {
 	return l, blob.Close()
 }
 
+// Lost is the descriptor of layer i if the blob that the manifest names is not
+// here and would have to be made anew, with another digest.
+func (img *OutImage) Lost(i int) (d oci.Descriptor, lost bool) {
+	l := img.layers[i]
+	have, err := l.descriptor.Compression()
+	return l.descriptor, err == nil && have == l.compression && !l.unchanged
+}
+
+// Leave says that the blob of layer i is where the image goes, so that nothing is
+// made and the manifest stays as it is. It is called before Layer.
+func (img *OutImage) Leave(i int) { img.layers[i].unchanged = true }
+
 // Descriptors are those of the layers as they go out, oldest first. A digest is
 // "" where Layer has to be asked for it, because the layer is compressed first.
 func (img *OutImage) Descriptors() []oci.Descriptor {

@@ -53,6 +53,15 @@ func (r *Repository) Upload(ctx context.Context, c Content) (Uploaded, error) {
 	return done, nil
 }
 
+// Has reports whether the repository has a blob.
+func (r *Repository) Has(ctx context.Context, digest oci.Digest) (bool, error) {
+	has, err := r.own().has(ctx, digest)
+	if err != nil {
+		return false, fmt.Errorf("blob %s: %w", digest, err)
+	}
+	return has, nil
+}
+
 func (e *endpoint) upload(ctx context.Context, c Content) (done Uploaded, err error) {
 	if c.Progress == nil {
 		c.Progress = func(int64) {}
@@ -94,7 +103,6 @@ func lost(err error) bool {
 	return IsNotFound(err) || hasStatus(err, http.StatusRequestEntityTooLarge) || hasStatus(err, http.StatusRequestedRangeNotSatisfiable)
 }
 
-// has reports whether the repository has a blob.
 func (e *endpoint) has(ctx context.Context, digest oci.Digest) (bool, error) {
 	resp, err := e.send(ctx, request{
 		method: http.MethodHead, path: path(e.name, "blobs", string(digest)),
