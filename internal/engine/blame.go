@@ -43,14 +43,26 @@ type LayerStep struct {
 // directory that is the same but for its time, which follows from what is in it,
 // is not changed, nor is a file that a layer has again.
 func (e *Engine) Blame(name string, o BlameOptions, f func(Blamed) error) error {
+	found, err := e.blamePaths(name, o, f)
+	if err == nil && !found {
+		err = e.blameMissing(name, o.Path)
+	}
+	if err != nil {
+		return fmt.Errorf("blame: %w", err)
+	}
+	return nil
+}
+
+// blamePaths is Blame that tells whether there is any such path.
+func (e *Engine) blamePaths(name string, o BlameOptions, f func(Blamed) error) (found bool, err error) {
 	s, err := e.openStack(name)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer s.close()
 	steps := layerSteps(s.image)
 	within := e.resolveWithin(name, o.Path)
-	found := within == "" // the root is there
+	found = within == "" // the root is there
 	trails := overlay.Trails(s.traced, overlay.TrailOptions{Marks: e.marks, Path: within, Gone: o.Deleted || o.All})
 	for trail, err := range trails {
 		if err == nil {
@@ -61,13 +73,10 @@ func (e *Engine) Blame(name string, o BlameOptions, f func(Blamed) error) error 
 			})
 		}
 		if err != nil {
-			return fmt.Errorf("blame: image %s: %w", name, err)
+			return found, fmt.Errorf("image %s: %w", name, err)
 		}
 	}
-	if !found {
-		return e.blameMissing(name, o)
-	}
-	return nil
+	return found, nil
 }
 
 // blame calls f for what is asked of one path.
@@ -114,7 +123,7 @@ func (e *Engine) resolveWithin(name, p string) string {
 	if clean == "" {
 		return ""
 	}
-	l, err := e.Look(name)
+	l, err := e.lookAtImage(name, nil)
 	if err != nil {
 		return clean
 	}
@@ -129,18 +138,22 @@ func (e *Engine) resolveWithin(name, p string) string {
 }
 
 // blameMissing says of a path that the image does not show what became of it.
-func (e *Engine) blameMissing(name string, o BlameOptions) error {
-	last := Blamed{}
-	o.Deleted = true
-	err := e.Blame(name, o, func(b Blamed) error { last = b; return errors.New("enough") })
-	if last.Path != "" {
-		return fmt.Errorf("blame: image %s: %s: it was deleted by layer %s, step %d; --deleted shows it", name, last.Path, last.Layer.Short(), last.Step.Number)
+func (e *Engine) blameMissing(name, p string) error {
+	var last Blamed
+	enough := errors.New("enough")
+	_, err := e.blamePaths(name, BlameOptions{Path: p, Deleted: true}, func(b Blamed) error { last = b; return enough })
+	if errors.Is(err, enough) {
+		return fmt.Errorf("image %s: %s: it was deleted by layer %s, step %d; --deleted shows it", name, last.Path, last.Layer.Short(), last.Step.Number)
 	}
-	if l, lookErr := e.Look(name); lookErr == nil {
-		defer l.Close()
-		err = l.missing(path.Clean("/"+o.Path), unix.ENOENT)
+	if err != nil {
+		return err
 	}
-	return fmt.Errorf("blame: %w", err)
+	l, err := e.lookAtImage(name, nil)
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	return l.missing(path.Clean("/"+p), unix.ENOENT)
 }
 
 // layerSteps is the step of each layer. A history names all layers or none; then

@@ -61,11 +61,13 @@ func (e *Engine) lookAtContainer(t *tree) (l *Look, err error) {
 	return l.with(root, err)
 }
 
+// lookAtImage says, where there is no such image, that there is no container either
+// if that has been looked for.
 func (e *Engine) lookAtImage(name string, noContainer error) (l *Look, err error) {
 	err = e.shared(func() error {
 		img, err := e.resolve(name)
 		var none *image.UnknownError
-		if errors.As(err, &none) {
+		if noContainer != nil && errors.As(err, &none) {
 			return fmt.Errorf("%w, and %w", noContainer, err)
 		}
 		if err != nil {
