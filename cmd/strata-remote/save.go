@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"time"
 
@@ -123,7 +122,7 @@ func prepare(ctx context.Context, out *engine.Outgo, names []string) ([]*engine.
 		images[i] = img
 	}
 	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(max(2, runtime.NumCPU()/2)) // each has several processors at work
+	g.SetLimit(2) // each has several processors at work, and takes memory
 	for n, img := range images {
 		for i, d := range img.Descriptors() {
 			if d.Digest != "" {

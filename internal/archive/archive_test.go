@@ -288,22 +288,28 @@ func TestRead(t *testing.T) {
 		"containerd's name": {layout(t, index(t, oci.Descriptor{MediaType: a.descriptor.MediaType, Digest: a.descriptor.Digest, Size: a.descriptor.Size,
 			Annotations: map[string]string{refNameAnnotation: "latest", imageNameAnnotation: "docker.io/library/a:latest"}}), a.files()...), onlyA},
 		"name of a digest": {layout(t, index(t, a.named("a@"+string(a.descriptor.Digest))), a.files()...), []found{{a.config, a.manifest, nil}}},
+		"tag and digest":   {layout(t, index(t, a.named("a:1@"+string(b.descriptor.Digest))), a.files()...), []found{{a.config, a.manifest, []string{"a:1"}}}},
 		"no reference":     {layout(t, index(t, a.named("\x1b[31mA")), a.files()...), []found{{a.config, a.manifest, nil}}},
 		"annotation elsewhere": {layout(t, index(t, describeBlob(oci.MediaTypeIndex, index(t, a.named("hidden")))), append(a.files(), blobFile(index(t, a.named("hidden"))))...),
 			[]found{{a.config, a.manifest, nil}}},
 		"layout before docker": {append(layout(t, index(t, a.named("a")), both...), file{name: dockerName, content: "nonsense"}), onlyA},
 		"dot names":            {[]file{{name: "./" + layoutName, content: string(layoutDocument)}, {name: "./x/../" + indexName, content: index(t, a.named("a"))}, dotted(a.files()[0]), dotted(a.files()[1]), dotted(a.files()[2]), dotted(a.files()[3]), dotted(a.files()[4])}, onlyA},
-		"docker":               {dockerFiles, []found{{a.config, "", []string{"debian:12", "debian:bookworm"}}}},
-		"docker backwards":     {reversed(dockerFiles), []found{{a.config, "", []string{"debian:12", "debian:bookworm"}}}},
+		"docker":               {dockerFiles, []found{{a.config, a.manifest, []string{"debian:12", "debian:bookworm"}}}},
+		"docker backwards":     {reversed(dockerFiles), []found{{a.config, a.manifest, []string{"debian:12", "debian:bookworm"}}}},
 		"docker, blobs": {append(a.files(), file{name: dockerName, content: asJSON(t, []dockerImage{{blobName(oci.FromBytes([]byte(a.config))), nil, []string{blobName(oci.FromBytes([]byte(a.layers[0]))), blobName(oci.FromBytes([]byte(a.layers[1]))), blobName(oci.FromBytes([]byte(a.layers[2])))}}})}),
-			[]found{{a.config, "", nil}}},
+			[]found{{a.config, a.manifest, nil}}},
+		"docker, link replaced": {append([]file{{name: "1/layer.tar", link: "2/layer.tar", hard: true}}, dockerFiles...),
+			[]found{{a.config, a.manifest, []string{"debian:12", "debian:bookworm"}}}},
 		"docker, symbolic link": {append([]file{{name: "0/layer.tar", content: a.layers[0]}, {name: "1/layer.tar", link: "../0/layer.tar"}}, dockerFiles[1:]...),
-			[]found{{a.config, "", []string{"debian:12", "debian:bookworm"}}}},
+			[]found{{a.config, a.manifest, []string{"debian:12", "debian:bookworm"}}}},
 		"docker, hard link": {append([]file{{name: "0/layer.tar", content: a.layers[0]}, {name: "1/layer.tar", link: "0/layer.tar", hard: true}}, dockerFiles[1:]...),
-			[]found{{a.config, "", []string{"debian:12", "debian:bookworm"}}}},
+			[]found{{a.config, a.manifest, []string{"debian:12", "debian:bookworm"}}}},
 	}
 	for name, c := range cases {
 		for way, read := range ways {
+			if way == "directory" && name == "docker, link replaced" {
+				continue // it has no two files of one name
+			}
 			t.Run(name+"/"+way, func(t *testing.T) {
 				images, err := read(t, c.files)
 				must(t, err)
@@ -436,6 +442,18 @@ func TestRefused(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// A layer of another size is refused before it is read.
+func TestLayerSize(t *testing.T) {
+	a := newSample(t, "amd64", "one")
+	r, err := openFiles(t, layout(t, index(t, a.named("a")), a.files()...))
+	must(t, err)
+	d := describeBlob(oci.MediaTypeLayer, a.layers[0])
+	d.Size++
+	if _, err := r.Layer(context.Background(), d); err == nil || !strings.Contains(err.Error(), "the manifest says") {
+		t.Errorf("%v", err)
 	}
 }
 

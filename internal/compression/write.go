@@ -12,10 +12,14 @@ import (
 )
 
 // gzipBlock is what is compressed by one processor at a time, in bytes. The
-// output depends on it, so it is the same everywhere.
-const gzipBlock = 1 << 20
+// output depends on it, so it is the same everywhere. Memory follows from how many
+// there are at once.
+const (
+	gzipBlock  = 1 << 20
+	gzipBlocks = 8
+)
 
-// NewGzipWriter compresses what is written to it and writes it to w, on all
+// NewGzipWriter compresses what is written to it and writes it to w, on several
 // processors. Levels are 1 to 9; 0 is the usual one. Equal content gives equal
 // bytes. The caller closes it, which does not close w.
 func NewGzipWriter(w io.Writer, level int) (io.WriteCloser, error) {
@@ -26,7 +30,7 @@ func NewGzipWriter(w io.Writer, level int) (io.WriteCloser, error) {
 	}
 	z, err := pgzip.NewWriterLevel(w, level)
 	if err == nil {
-		err = z.SetConcurrency(gzipBlock, runtime.GOMAXPROCS(0)+1)
+		err = z.SetConcurrency(gzipBlock, min(runtime.GOMAXPROCS(0)+1, gzipBlocks))
 	}
 	return z, err
 }
