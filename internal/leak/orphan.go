@@ -18,22 +18,38 @@ import (
 // does not end before all in it are reaped, and so its container would not.
 //
 // What the tests themselves have started is in our pid namespace and is left to
-// them.
+// them. Such a zombie is looked at once: there are hundreds of those that nobody
+// waits for.
 func reapOrphans(done <-chan struct{}) {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
+	var left map[int]bool
 	for {
 		select {
 		case <-done:
 			return
 		case <-tick.C:
-		}
-		for _, pid := range children() {
-			if status(pid, 0) == "Z" && isInside(pid) {
-				unix.Wait4(pid, nil, unix.WNOHANG, nil)
-			}
+			left = reapInside(left)
 		}
 	}
+}
+
+// reapInside returns the zombies that it has not reaped; known are those of the
+// last time.
+func reapInside(known map[int]bool) (left map[int]bool) {
+	left = map[int]bool{}
+	for _, pid := range children() {
+		switch {
+		case known[pid]:
+			left[pid] = true
+		case status(pid, 0) != "Z":
+		case isInside(pid):
+			unix.Wait4(pid, nil, unix.WNOHANG, nil)
+		default:
+			left[pid] = true
+		}
+	}
+	return left
 }
 
 // children are those of all threads (proc_tid_children(5)).

@@ -86,7 +86,8 @@ func filter(keep func(pid int) bool) []int {
 	var pids []int
 	for _, e := range entries {
 		pid, err := strconv.Atoi(e.Name())
-		if err == nil && pid != os.Getpid() && keep(pid) && !dead(pid) {
+		// of the dead there can be hundreds, and who is kept may die meanwhile
+		if err == nil && pid != os.Getpid() && !dead(pid) && keep(pid) && !dead(pid) {
 			pids = append(pids, pid)
 		}
 	}
