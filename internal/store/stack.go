@@ -26,8 +26,9 @@ func (s *Store) Lowers(stack []oci.Digest) (lowers []*os.File, err error) {
 
 // Complete checks that in a stack, oldest first, of layers that are in the store
 // or applied here, each has beneath it what it needs, and makes what completes
-// it. The error is an *UnmetError where one has not. Without Complete the first
-// Lowers of the stack does so. The caller holds the store's shared lock.
+// it, and that the kernel can stack so many. The error is an *UnmetError for a
+// layer that has not. Without Complete the first Lowers of the stack does so. The
+// caller holds the store's shared lock.
 func (st *Staging) Complete(stack []oci.Digest) error {
 	if len(stack) == 0 {
 		return nil
@@ -37,6 +38,9 @@ func (st *Staging) Complete(stack []oci.Digest) error {
 	}
 	lowers, err := st.store.lowers(stack, st.where)
 	closeAll(lowers)
+	if err == nil && len(lowers) > overlay.MaxLowers {
+		err = fmt.Errorf("%d layers, %d of them to complete others: the kernel stacks at most %d", len(lowers), len(lowers)-len(stack), overlay.MaxLowers)
+	}
 	return err
 }
 
