@@ -7,11 +7,13 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/klauspost/compress/gzip"
 
+	"strata/internal/hostile"
 	"strata/internal/layer"
 	"strata/internal/tree"
 )
@@ -21,12 +23,20 @@ var small = layer.Limits{Entries: 200, Bytes: 1 << 20}
 
 // seeds are all archives of the tables, and damaged ones.
 func seeds(f *testing.F) {
-	for _, group := range [][]hostile{names, parents, hardLinks, attributes, devices, whiteouts, duplicates, sparseFiles} {
-		for _, h := range group {
-			if data := archive(f, h.entries...); len(data) < 16<<10 {
+	for _, group := range hostile.Layers() {
+		for _, l := range group {
+			if l.Bytes != nil || l.Unread {
+				continue
+			}
+			if data, err := io.ReadAll(l.Archive("/outside")); err != nil {
+				f.Fatal(err)
+			} else if len(data) < 16<<10 {
 				f.Add(data)
 			}
 		}
+	}
+	for _, h := range slices.Concat(devices, whiteouts) {
+		f.Add(archive(f, h.entries...))
 	}
 	f.Add([]byte{})
 	f.Add(archive(f, file("a", "x"))[:600])
