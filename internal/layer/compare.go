@@ -42,7 +42,7 @@ func compare(ctx context.Context, root int, s *shadow, v *made, opts VerifyOptio
 		return err
 	}
 	c.missing()
-	v.Later = c.later
+	v.Later = append(v.Later, c.later...)
 	if v.broken != nil && c.reported == 0 { // it was mended, or cannot be read
 		return v.broken
 	}
@@ -73,6 +73,9 @@ func (c *comparer) directory(fd int, dir uint32, prefix string) error {
 			continue
 		}
 		c.s.nodes[n].seen = true
+		if f := c.s.file(n); f.known && f.ino == e.Ino && f.nlink == f.names && e.Type == unix.DT_REG {
+			continue
+		}
 		if err := c.entry(spot{fd, e.Name, prefix + e.Name}, n); err != nil {
 			return err
 		}
@@ -230,7 +233,7 @@ func (c *comparer) attributes(at spot, n uint32, st *unix.Stat_t) {
 		got, want := time.Unix(st.Mtim.Sec, st.Mtim.Nsec), time.Unix(f.sec, int64(f.nsec))
 		c.report(at.path, "its time is %s, the archive has %s", got.UTC().Format(time.RFC3339Nano), want.UTC().Format(time.RFC3339Nano))
 	}
-	if changed := time.Unix(st.Ctim.Sec, st.Ctim.Nsec); !c.opts.Since.IsZero() && changed.After(c.opts.Since) && st.Mode&unix.S_IFMT == unix.S_IFREG {
+	if changedSince(st, c.opts.Since) {
 		c.later = append(c.later, at.path)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -24,6 +25,8 @@ type replay struct {
 	ctx    context.Context
 	frames frames
 	kept   *keptContent // nil: not known, and a kept frame is errKept
+	shadow *shadow
+	later  []string // files that were changed after the tree was finished
 	dir    *directory
 	out    *behind
 	number int // of the frame
@@ -32,6 +35,10 @@ type replay struct {
 	left int64     // bytes of the frame
 	from io.Reader // where they are; nil for nowhere
 	fd   int       // of a file of the tree; -1
+	// The last byte of a frame is passed on with those before it: the tar reader
+	// skips all but that, and reads it.
+	last    byte
+	hasLast bool
 	// broken is why a file of the tree cannot be had, the first one. What comes out
 	// is no archive any more, and nothing is passed on.
 	broken error
@@ -44,6 +51,11 @@ func (r *replay) Read(p []byte) (int, error) {
 		return 0, err
 	}
 	n := int(min(int64(len(p)), r.left))
+	if r.hasLast && n > 0 {
+		p[0], r.hasLast = r.last, false
+		r.passed(1)
+		return 1, nil
+	}
 	if r.from == nil {
 		clear(p[:n])
 		r.passed(n)
@@ -97,15 +109,30 @@ func (r *replay) skip(most int64) (int64, error) {
 		r.passed(int(n))
 		return n, nil
 	}
+	if r.hasLast {
+		r.hasLast = false
+		r.passed(1)
+		return 1, nil
+	}
+	butLast := most == r.left-1
+	if butLast {
+		most = r.left
+	}
 	space := r.out.space()
 	n, err := r.from.Read(space[:min(int64(len(space)), most, r.left)])
 	if err = r.check(n, err); err != nil {
 		return 0, err
 	}
+	if butLast && int64(n) == r.left {
+		r.last, r.hasLast = space[n-1], true
+	}
 	if r.broken == nil {
 		if err := r.out.advance(n); err != nil {
 			return 0, err
 		}
+	}
+	if r.hasLast {
+		n--
 	}
 	r.passed(n)
 	return int64(n), nil
@@ -220,7 +247,36 @@ func (r *replay) open(fr frame) error {
 		return err
 	}
 	r.fd, r.from = fd, linux.FD(fd)
+	r.compare(fr.path, &st)
 	return nil
+}
+
+// compare compares the open file with the entry that it is the content of. If all
+// is as it should be, and it is of the common kind without attributes, that need
+// not be done again: finding and opening a file takes longer than looking at it.
+func (r *replay) compare(path string, st *unix.Stat_t) {
+	f, opts := r.shadow.last, &r.shadow.opts
+	if f == nil || r.shadow.lastPath != path || f.more != nil || !f.has(st, opts) {
+		return
+	}
+	var none [1]byte
+	if n, err := unix.Flistxattr(r.fd, none[:]); n != 0 || err != nil {
+		return
+	}
+	f.known, f.ino, f.nlink = true, st.Ino, uint32(st.Nlink)
+	if changedSince(st, opts.Since) {
+		r.later = append(r.later, path)
+	}
+}
+
+// has reports whether a file has the attributes exactly.
+func (f *file) has(st *unix.Stat_t, opts *VerifyOptions) bool {
+	return st.Mode == f.mode && st.Size == f.size && st.Mtim.Sec == f.sec && (st.Mtim.Nsec == int64(f.nsec) || opts.Sealed) &&
+		(st.Uid == f.uid && st.Gid == f.gid || opts.Unprivileged)
+}
+
+func changedSince(st *unix.Stat_t, since time.Time) bool {
+	return !since.IsZero() && st.Mode&unix.S_IFMT == unix.S_IFREG && time.Unix(st.Ctim.Sec, st.Ctim.Nsec).After(since)
 }
 
 // drain passes on what follows the last entry.

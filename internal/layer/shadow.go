@@ -23,6 +23,9 @@ type shadow struct {
 	files []file
 	names map[nodeName]uint32
 
+	last     *file // that the last entry has made, nil for none
+	lastPath string
+
 	implied   map[uint32]struct{} // directories that no entry has named
 	whiteouts map[string]struct{}
 	opaques   map[string]struct{}
@@ -52,6 +55,8 @@ type file struct {
 	mode     uint32 // with S_IFMT; 0 for a whiteout
 	uid, gid uint32
 	names    uint32
+	nlink    uint32 // of the file of the tree, if it is known
+	known    bool   // it was compared when its content was read: ino is its own
 	opaque   bool
 	holds    bool // a whiteout of Apply's
 	more     *more
@@ -167,6 +172,7 @@ func (s *shadow) makeDir(path string) (n uint32, err error) {
 
 // entry is applier.entry; content gives the digest of a sparse file's content.
 func (s *shadow) entry(hdr *tar.Header, content func() (*[32]byte, error)) error {
+	s.last = nil
 	name, err := s.limit.cleanName(hdr.Name)
 	if err != nil {
 		return err
@@ -198,7 +204,9 @@ func (s *shadow) entry(hdr *tar.Header, content func() (*[32]byte, error)) error
 	if isDevice && s.opts.UserNamespace {
 		return s.leaveOut(name)
 	}
-	return s.place(name, func(dir uint32, base string) { s.addFile(dir, base, f) })
+	return s.place(name, func(dir uint32, base string) {
+		s.last, s.lastPath = s.file(s.addFile(dir, base, f)), name
+	})
 }
 
 // place makes an entry in place of what is there.

@@ -122,13 +122,13 @@ func replayed(ctx context.Context, dir int, record io.Reader, kept *keptContent,
 		return v, nil, fmt.Errorf("read record: %w", err)
 	}
 	sum := sha256.New()
-	r := &replay{ctx: ctx, frames: f, kept: kept, dir: newDirectory(dir), out: writeBehind(sum, writeSize), fd: -1}
 	s = newShadow(opts)
+	r := &replay{ctx: ctx, frames: f, kept: kept, dir: newDirectory(dir), out: writeBehind(sum, writeSize), fd: -1, shadow: s}
 	err = r.run(s, &v.Info)
 	r.close()
 	r.dir.close()
 	r.out.Close() // a digest takes everything
-	v.ArchiveSize, v.broken = r.size, r.broken
+	v.ArchiveSize, v.broken, v.Later = r.size, r.broken, r.later
 	if r.broken == nil {
 		v.DiffID = oci.FromSum(sum.Sum(nil))
 	}

@@ -235,3 +235,17 @@ func TestVerifyAccessLists(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// What is skipped may go over many frames, and what is read may be of any size.
+func TestVerifyAcrossFrames(t *testing.T) {
+	needRoot(t)
+	var entries []entry
+	for i := range 40 {
+		entries = append(entries, file(fmt.Sprintf("f%d", i), strings.Repeat("x", i*i*137)))
+		entries = append(entries, file(fmt.Sprintf("d/.wh..wh.%d", i), strings.Repeat("raw", i*1000))) // ignored, and so raw
+		entries = append(entries, file("again", strings.Repeat("y", i*100)))
+	}
+	if _, err := apply(t, t.TempDir(), archive(t, entries...), layer.ApplyOptions{}); err != nil {
+		t.Error(err)
+	}
+}
