@@ -134,6 +134,8 @@ func (o loginOptions) credentials() (c registry.Credentials, err error) {
 	switch {
 	case o.stdin && o.password != "":
 		return c, cli.Usagef("--password and --password-stdin are mutually exclusive")
+	case strings.Contains(o.username, ":"):
+		return c, cli.Usagef("a user name has no colon")
 	case o.stdin && o.username == "":
 		return c, cli.Usagef("give a --username with --password-stdin")
 	case o.password != "":

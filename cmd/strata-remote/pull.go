@@ -12,6 +12,7 @@ import (
 	"strata/internal/cli"
 	"strata/internal/compression"
 	"strata/internal/engine"
+	"strata/internal/image"
 	"strata/internal/oci"
 	"strata/internal/registry"
 )
@@ -60,10 +61,7 @@ func newPullCommand() *cli.Command {
 
 // newClient reads what Docker and Podman have configured.
 func newClient(authFile string) (*registry.Client, error) {
-	return registry.New(registry.Options{
-		Files: registry.DefaultFiles(os.Getenv, authFile),
-		Warn:  func(text string) { fmt.Fprintln(os.Stderr, "strata: "+text) },
-	})
+	return registry.New(registry.Options{Files: registry.DefaultFiles(os.Getenv, authFile)})
 }
 
 // A puller gets images.
@@ -171,7 +169,8 @@ func (p *puller) one(ctx context.Context, ref oci.Reference) error {
 	if err != nil {
 		return err
 	}
-	found, err := r.Resolve(ctx, ref, p.platform)
+	img, here := p.image(ref)
+	found, err := p.resolve(ctx, r, ref, img)
 	if err != nil {
 		return err
 	}
@@ -185,8 +184,7 @@ func (p *puller) one(ctx context.Context, ref oci.Reference) error {
 	}
 	fmt.Fprintf(p.talk, "%s: Pulling from %s\n", tagOf(ref), ref.Repository)
 	status := "Image is up to date for "
-	img, err := p.engine.Image(ref.String())
-	if err != nil || img.Manifest != found.Manifest.Digest {
+	if !here || img.Manifest != found.Manifest.Digest {
 		status = "Downloaded newer image for "
 		err = p.take(ctx, r, ref, found.Manifest)
 	} else {
@@ -197,6 +195,23 @@ func (p *puller) one(ctx context.Context, ref oci.Reference) error {
 	}
 	_, err = fmt.Fprintf(p.talk, "Digest: %s\nStatus: %s%s\n", found.Digest, status, ref.Familiar())
 	return err
+}
+
+// image is what a reference names here.
+func (p *puller) image(ref oci.Reference) (img image.Image, here bool) {
+	img, err := p.engine.Image(ref.WithDefaultTag().String())
+	return img, err == nil
+}
+
+// resolve asks first whether a tag still names the manifest that is here:
+// registries that count downloads do not count that question.
+func (p *puller) resolve(ctx context.Context, r *registry.Repository, ref oci.Reference, img image.Image) (registry.Resolved, error) {
+	if img.Manifest != "" && ref.Digest == "" {
+		if digest, err := r.Digest(ctx, ref); err == nil && digest == img.Manifest {
+			return registry.Resolved{Digest: digest, Manifest: registry.Document{Digest: digest}}, nil
+		}
+	}
+	return r.Resolve(ctx, ref, p.platform)
 }
 
 func tagOf(ref oci.Reference) string {

@@ -110,6 +110,40 @@ func TestTokens(t *testing.T) {
 	}
 }
 
+// A token that is not taken any more is replaced, once.
+func TestTokenExpires(t *testing.T) {
+	f, s := newFake(t), newTokenServer(t)
+	f.addManifest("a", "1", oci.MediaTypeManifest, imageManifest)
+	client, _ := newTestClient(t, Options{})
+	r := f.repository(t, client, "a")
+	valid := ""
+	f.before = func(w http.ResponseWriter, r *http.Request) bool {
+		if r.Header.Get("Authorization") == "Bearer "+valid {
+			return false
+		}
+		w.Header().Set("WWW-Authenticate", `Bearer realm="`+s.URL+`"`)
+		refuse(w, http.StatusUnauthorized, "UNAUTHORIZED", "authentication required")
+		return true
+	}
+	for _, valid = range []string{"one", "two"} {
+		s.answer = `{"token":"` + valid + `"}`
+		for range 3 {
+			if _, err := r.Manifest(t.Context(), f.reference("a:1")); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	if len(s.asked) != 2 {
+		t.Errorf("the token server was asked %d times, want 2", len(s.asked))
+	}
+	valid = "never"
+	_, err := r.Manifest(t.Context(), f.reference("a:1"))
+	wantError(t, err, "401 Unauthorized")
+	if len(s.asked) != 3 {
+		t.Errorf("the token server was asked %d times, want 3", len(s.asked))
+	}
+}
+
 // A token server that is none is an error, and no way around.
 func TestTokenServerRefused(t *testing.T) {
 	f, s := newFake(t), newTokenServer(t)

@@ -193,12 +193,31 @@ func TestLayerStalls(t *testing.T) {
 		}
 		return true
 	}
-	client, _ := newTestClient(t, Options{Stall: 20 * time.Millisecond})
+	client, _ := newTestClient(t, Options{Stall: 200 * time.Millisecond})
 	got, err := read(t.Context(), f.repository(t, client, "a"), d)
 	if err != nil || !bytes.Equal(got, data) {
 		t.Errorf("got %d bytes, %v", len(got), err)
 	}
 }
+
+// A trickle is as good as silence.
+func TestTrickle(t *testing.T) {
+	ctx, w := newWatch(t.Context(), 5*time.Millisecond)
+	trickle := &incoming{ReadCloser: io.NopCloser(neverEnding{}), ctx: ctx, w: w}
+	defer trickle.Close()
+	for {
+		if _, err := trickle.Read(make([]byte, 0)); err != nil {
+			if err != errStalled {
+				t.Errorf("got %v", err)
+			}
+			return
+		}
+	}
+}
+
+type neverEnding struct{}
+
+func (neverEnding) Read(p []byte) (int, error) { return len(p), nil }
 
 func TestLayerCancelled(t *testing.T) {
 	f := newFake(t)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/user"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -27,7 +28,7 @@ type Files struct {
 // DefaultFiles are those of Docker and Podman. authFile, if not "", is the first
 // with credentials, and where new ones go.
 func DefaultFiles(getenv func(string) string, authFile string) Files {
-	home := getenv("HOME")
+	home := homeOf(getenv)
 	config := orDefault(getenv("XDG_CONFIG_HOME"), filepath.Join(home, ".config"))
 	docker := orDefault(getenv("DOCKER_CONFIG"), filepath.Join(home, ".docker"))
 	runtime := orDefault(getenv("XDG_RUNTIME_DIR"), filepath.Join("/run/containers", strconv.Itoa(os.Getuid())))
@@ -51,6 +52,17 @@ func DefaultFiles(getenv func(string) string, authFile string) Files {
 	}
 	f.Certificates = []string{filepath.Join(config, "containers/certs.d"), "/etc/containers/certs.d", "/etc/docker/certs.d"}
 	return f
+}
+
+// homeOf is the user's home directory, and never the current one.
+func homeOf(getenv func(string) string) string {
+	if home := getenv("HOME"); filepath.IsAbs(home) {
+		return home
+	}
+	if u, err := user.Current(); err == nil && filepath.IsAbs(u.HomeDir) {
+		return u.HomeDir
+	}
+	return "/nonexistent"
 }
 
 // maxFile is how much of a file of configuration is read, in bytes.

@@ -31,9 +31,6 @@ type Options struct {
 	Backoff   time.Duration // before the second attempt, doubled before each further one; 0: a second
 	// Proxy chooses the proxy of a request; nil: HTTP_PROXY, HTTPS_PROXY, NO_PROXY.
 	Proxy func(*http.Request) (*url.URL, error)
-	// Warn, when not nil, is called with one line about each thing that is worth
-	// knowing and no error.
-	Warn func(string)
 }
 
 // A Client speaks to registries. It is safe for concurrent use.
@@ -59,9 +56,6 @@ func New(o Options) (*Client, error) {
 	o.Backoff = orDefault(o.Backoff, time.Second)
 	if o.Proxy == nil {
 		o.Proxy = http.ProxyFromEnvironment
-	}
-	if o.Warn == nil {
-		o.Warn = func(string) {}
 	}
 	return &Client{options: o, config: config, wait: wait, hosts: map[string]*host{}}, nil
 }

@@ -14,7 +14,6 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
-	"syscall"
 	"time"
 )
 
@@ -131,16 +130,14 @@ func retryAfter(resp *http.Response) (pause time.Duration, again bool) {
 
 // passing reports whether a failure of the connection may be over soon.
 func passing(err error) bool {
-	var certificate *tls.CertificateVerificationError
-	var name *net.DNSError
-	var refused *redirectError
+	var connection *net.OpError
 	switch {
-	case errors.Is(err, context.Canceled), errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, http.ErrSchemeMismatch):
+	case errors.Is(err, context.Canceled), errors.Is(err, http.ErrSchemeMismatch):
 		return false
-	case errors.As(err, &certificate), errors.As(err, &refused), errors.As(err, new(*bodyError)):
+	case errors.As(err, new(*tls.CertificateVerificationError)), errors.As(err, new(*redirectError)), errors.As(err, new(*bodyError)):
 		return false
 	}
-	return !errors.As(err, &name) || name.IsTemporary || name.IsTimeout
+	return !errors.As(err, &connection) || connection.Op != "dial" // which the kernel and the resolver have tried again
 }
 
 // A bodyError is a failure of ours to make a request's body.
@@ -221,7 +218,7 @@ func (e *endpoint) exchange(ctx context.Context, r request) (*http.Response, err
 		w.end()
 		return nil, err
 	}
-	resp.Body = &incoming{resp.Body, ctx, w}
+	resp.Body = &incoming{ReadCloser: resp.Body, ctx: ctx, w: w}
 	return resp, nil
 }
 

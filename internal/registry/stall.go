@@ -32,6 +32,10 @@ func newWatch(ctx context.Context, limit time.Duration) (context.Context, *watch
 	return ctx, w
 }
 
+// enoughToGoOn is how many bytes have to come within the limit: a server that
+// sends one now and then is as good as silent.
+const enoughToGoOn = 16 << 10
+
 func (w *watch) start()     { w.timer.Reset(w.limit) }
 func (w *watch) startLong() { w.timer.Reset(patience * w.limit) }
 func (w *watch) stop()      { w.timer.Stop() }
@@ -66,14 +70,24 @@ func (o *outgoing) Read(p []byte) (int, error) {
 // incoming is an answer's body. Closing it ends the request.
 type incoming struct {
 	io.ReadCloser
-	ctx context.Context
-	w   *watch
+	ctx    context.Context
+	w      *watch
+	waited time.Duration // since there was enough
+	n      int           // bytes since then
 }
 
 func (i *incoming) Read(p []byte) (int, error) {
-	i.w.start()
+	began := time.Now()
+	i.w.timer.Reset(max(0, i.w.limit-i.waited))
 	n, err := i.ReadCloser.Read(p)
 	i.w.stop()
+	i.waited += time.Since(began)
+	if i.n += n; i.n >= enoughToGoOn {
+		i.n, i.waited = 0, 0
+	}
+	if err == nil {
+		err = cause(i.ctx, nil)
+	}
 	if err != nil && err != io.EOF {
 		err = cause(i.ctx, err)
 	}
