@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -29,9 +30,42 @@ type usageRecord struct {
 	Usage
 }
 
-// Usage measures a layer: its tree, and the record of its archive, which takes
-// blocks too. A layer never changes, so it is walked once and the result kept.
+// Usage measures a layer: its tree, and the blocks of what is kept beside it, the
+// record of its archive, its blob as it came, and what completes it in stacks.
 func (s *Store) Usage(id oci.Digest) (Usage, error) {
+	u, err := s.treeUsage(id)
+	if err == nil {
+		u.Allocated += s.besideTree(pathOf(id))
+	}
+	return u, err
+}
+
+// besideTree is what kept blobs and completions take of the layer in dir. They
+// come and go, so nothing of it is kept. What cannot be read counts as nothing.
+func (s *Store) besideTree(dir string) (allocated int64) {
+	entries, _ := s.list(dir)
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name, blobPrefix) {
+			continue
+		}
+		if st, err := linux.Lstat(s.fd(), dir+"/"+e.Name); err == nil {
+			allocated += st.Blocks * 512
+		}
+	}
+	completions, _ := s.list(dir + "/" + impliedDir)
+	for _, e := range completions {
+		if c, err := s.open(dir+"/"+impliedDir+"/"+e.Name, unix.O_DIRECTORY); err == nil { // a file says that there is none
+			u, _ := Measure(c)
+			allocated += u.Allocated
+			c.Close()
+		}
+	}
+	return allocated
+}
+
+// treeUsage measures the tree and the record of the archive. They never change,
+// so it is done once and the result kept.
+func (s *Store) treeUsage(id oci.Digest) (Usage, error) {
 	if u, ok := s.knownUsage(id); ok {
 		return u, nil
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -67,4 +68,20 @@ func TestUsageIsKept(t *testing.T) {
 	want(t, "spoil", os.WriteFile(dir+"/usage.json", []byte("{"), 0o600), nil)
 	got, err = s.Usage(l.DiffID)
 	want(t, "measured again", fmt.Sprint(got, err), fmt.Sprint(wanted, nil))
+}
+
+// What completes a layer takes blocks, and so does a kept blob.
+func TestUsageBesideTheTree(t *testing.T) {
+	needMount(t)
+	s := newStore(t)
+	ids, err := intake(t, s, []content{fileOf("big", strings.Repeat("x", 100_000))}, []content{linkOf("copy", "big")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := s.Path() + "/layers/" + ids[1].Hex()
+	completion := dir + "/implied/" + ids[0].Hex()
+	want(t, "blob", os.WriteFile(dir+"/blob-"+ids[0].Hex(), make([]byte, 10_000), 0o600), nil)
+	got, err := s.Usage(ids[1])
+	want(t, "error", err, nil)
+	want(t, "allocated", got.Allocated, blocks(t, dir+"/tree", dir+"/archive.gz", completion, completion+"/copy", dir+"/blob-"+ids[0].Hex()))
 }
