@@ -163,7 +163,7 @@ func openArchive(ctx context.Context, in *engine.Intake, input string) (*archive
 			}
 			return r, func() { r.Close() }, nil
 		}
-		f, err := openInput(ctx, input)
+		f, err := open(ctx, input, os.O_RDONLY)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -175,27 +175,6 @@ func openArchive(ctx context.Context, in *engine.Intake, input string) (*archive
 		return nil, nil, err
 	}
 	return r, func() { file.Close() }, nil
-}
-
-// openInput opens a file; one that is a pipe waits for who writes to it, or for ctx.
-func openInput(ctx context.Context, path string) (*os.File, error) {
-	var f *os.File
-	opened := make(chan error, 1)
-	go func() {
-		var err error
-		f, err = os.Open(path)
-		opened <- err
-	}()
-	select {
-	case err := <-opened:
-		var p *os.PathError
-		if errors.As(err, &p) {
-			err = p.Err // the path is in the message already
-		}
-		return f, err
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
 }
 
 func readFile(ctx context.Context, in *engine.Intake, file *os.File) (*archive.Reader, error) {

@@ -8,11 +8,13 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 
 	"strata/internal/archive"
@@ -178,7 +180,7 @@ func write(ctx context.Context, images []archive.OutImage, o saveOptions, mtime 
 // regular file, such as a device, is written to and not replaced.
 func toOutput(ctx context.Context, output string, write func(io.Writer) error) (err error) {
 	if output == "" || output == "-" {
-		return writeBehind(ctx, os.Stdout, write)
+		return toStdout(ctx, write)
 	}
 	info, err := os.Stat(output)
 	switch {
@@ -205,10 +207,21 @@ func toOutput(ctx context.Context, output string, write func(io.Writer) error) (
 	return nil
 }
 
+// toStdout ends as others do when their reader has gone, but takes back what was
+// begun.
+func toStdout(ctx context.Context, write func(io.Writer) error) error {
+	signal.Ignore(unix.SIGPIPE)
+	err := writeBehind(ctx, os.Stdout, write)
+	if errors.Is(err, unix.EPIPE) {
+		return &cli.ExitError{Code: 128 + int(unix.SIGPIPE)}
+	}
+	return err
+}
+
 func intoSpecial(ctx context.Context, output string, write func(io.Writer) error) error {
-	f, err := os.OpenFile(output, os.O_WRONLY, 0)
+	f, err := open(ctx, output, os.O_WRONLY)
 	if err != nil {
-		return err
+		return fmt.Errorf("%s: %w", output, err)
 	}
 	return errors.Join(writeBehind(ctx, f, write), f.Close())
 }

@@ -23,7 +23,7 @@ type dockerImage struct {
 func parseDocker(data []byte) ([]dockerImage, error) {
 	var images []dockerImage
 	if err := json.Unmarshal(data, &images); err != nil {
-		return nil, err
+		return nil, plain(err)
 	}
 	switch {
 	case len(images) == 0:
@@ -37,6 +37,15 @@ func parseDocker(data []byte) ([]dockerImage, error) {
 		}
 	}
 	return images, nil
+}
+
+// plain says that a document has another shape in words that are not Go's.
+func plain(err error) error {
+	var shape *json.UnmarshalTypeError
+	if errors.As(err, &shape) {
+		return fmt.Errorf("at byte %d: %s is not what belongs there", shape.Offset, shape.Value)
+	}
+	return err
 }
 
 func (d dockerImage) String() string {

@@ -24,7 +24,7 @@ func checkLayout(data []byte) error {
 		Version string `json:"imageLayoutVersion"`
 	}
 	if err := json.Unmarshal(data, &layout); err != nil {
-		return fmt.Errorf("%s: %w", layoutName, err)
+		return fmt.Errorf("%s: %w", layoutName, plain(err))
 	}
 	if !strings.HasPrefix(layout.Version, "1.") {
 		return fmt.Errorf("%s: version %s is not supported, 1.0.0 is", layoutName, quote(layout.Version))
@@ -68,7 +68,7 @@ func (r *Reader) layoutImages(layout, data []byte, want oci.Platform) ([]Image, 
 // A root is a descriptor of index.json with all the names that it has there.
 type root struct {
 	oci.Descriptor
-	names, unusable []string
+	names []string
 }
 
 func (r root) String() string {
