@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -105,5 +106,41 @@ func leavesNothing(t *testing.T, e *Engine) {
 		if len(list) > 0 {
 			t.Errorf("%s holds %s", dir, list)
 		}
+	}
+}
+
+// A file that a layer only links to is there in whatever reads the image, and in
+// what is made of it.
+func TestLinkToAFileOfALowerLayer(t *testing.T) {
+	e := newEngine(t)
+	archive, err := io.ReadAll(hostile.Pack("", hostile.HardLink("copy", "file0")))
+	check(t, err)
+	manifest, config, content := hostile.Image{Layers: 2, Change: func(d *hostile.Document) {
+		d.Manifest["layers"].([]any)[1] = d.Blob(archive, oci.MediaTypeLayer)
+		d.Config["rootfs"].(map[string]any)["diff_ids"].([]any)[1] = oci.FromBytes(archive)
+		d.Describe()
+	}}.Documents()
+	in := newIntake(t, e, IntakeOptions{Decompress: compression.Decompress})
+	check(t, in.Fetch(context.Background(), blobs(content), manifest, config))
+	img, err := in.Add(manifest, config, reference(t, "linked"))
+	check(t, err)
+
+	lower, err := e.openLayers(img.Layers)
+	check(t, err)
+	defer lower.close()
+	root, err := e.mountView(lower, nil)
+	check(t, err)
+	defer root.Close()
+	got, err := os.ReadFile(fmt.Sprintf("/proc/self/fd/%d/copy", root.Fd()))
+	if err != nil || string(got) != "x" {
+		t.Errorf("the copy holds %q, %v", got, err)
+	}
+
+	flat, err := e.Squash(context.Background(), "linked", SquashOptions{Name: "flat"})
+	check(t, err)
+	var out bytes.Buffer
+	check(t, e.store.Archive(context.Background(), flat.Layers[0], &out))
+	if !bytes.Contains(out.Bytes(), []byte("copy\x00")) {
+		t.Error("the copy is not in the flat image")
 	}
 }
