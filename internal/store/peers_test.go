@@ -39,6 +39,9 @@ func TestHostileLayersAsPeersApplyThem(t *testing.T) {
 			if _, err := exec.LookPath(string(peer)); err != nil && peer != hostile.Docker {
 				t.Skipf("needs %s: %v", peer, err)
 			}
+			if peer == hostile.Podman && testing.Short() {
+				t.Skip("podman takes half a second for each of 240 archives")
+			}
 			eachHostile(t, func(t *testing.T, name string, l hostile.Layer) {
 				if l.Unread || peer == hostile.Tar && marked(l) {
 					return // too large to compare, or more than the peer knows
