@@ -124,3 +124,20 @@ func TestCheckUser(t *testing.T) {
 		})
 	}
 }
+
+// TestCheckLeavesWhatIsUsed repairs a layer only while nobody reads it.
+func TestCheckLeavesWhatIsUsed(t *testing.T) {
+	t.Parallel()
+	needsContainers(t)
+	s := newSample(t, newPlace(t))
+	s.shell("chmod 755 layers/$ONE/tree/su")
+	const wrong = "layer sha256:$ONE: su: its mode is 0755, the archive has 4755\n"
+	s.must("mount", "app")
+	s.check(1, wrong+"layer sha256:$ONE: it is damaged: not repaired: restore layer sha256:$ONE: image app:latest is mounted; unmount it (strata umount app:latest) and try again", "--repair")
+	s.must("umount", "app")
+	s.must("mount", "idle")
+	s.check(1, wrong+"layer sha256:$ONE: it is damaged: not repaired: restore layer sha256:$ONE: container idle is mounted at $ROOT/mounts/$IDLE; unmount it (strata umount idle) and try again", "--repair")
+	s.must("umount", "idle")
+	s.check(0, wrong+madeAnew, "--repair")
+	s.check(0, "")
+}

@@ -152,7 +152,7 @@ func (s *Store) checkFormat(data []byte) error {
 	}
 	var r formatRecord
 	if err := json.Unmarshal(data, &r); err != nil {
-		return fmt.Errorf("read %s: %w", formatFile, err)
+		return fmt.Errorf("read %s: %w; if no newer strata has used the store, remove the file: the next command writes it anew", formatFile, err)
 	}
 	switch {
 	case r.Format > formatVersion:
