@@ -55,7 +55,7 @@ type Reader struct {
 
 // maxParsed bounds the documents of an archive, each as often as it is referred
 // to, in bytes.
-const maxParsed = 512 << 20
+const maxParsed = 64 << 20
 
 func newReader(m members) *Reader { return &Reader{members: m, layers: make(map[oci.Digest]string)} }
 

@@ -240,8 +240,28 @@ func TestBounds(t *testing.T) {
 		t.Errorf("stream: %v", err)
 	}
 	a := newSample(t, "amd64", "one")
+	var layers []file
+	for i := range maxBlobs + 1 {
+		layers = append(layers, file{name: fmt.Sprint(i), content: "\x1f\x8b\x08"})
+	}
+	if _, err := ReadStream(context.Background(), bytes.NewReader(tarOf(t, layers...)), take); err == nil || !strings.Contains(err.Error(), "layers allowed") {
+		t.Errorf("layers: %v", err)
+	}
+	config := a.config + strings.Repeat(" ", oci.MaxDocument-len(a.config))
+	var list []oci.Descriptor
+	files := []file{blobFile(config)}
+	for i := range maxParsed/oci.MaxDocument + 1 {
+		m := oci.NewManifest([]byte(config), nil)
+		m.Annotations = map[string]string{"n": fmt.Sprint(i)}
+		m.Layers = []oci.Descriptor{describeBlob(oci.MediaTypeLayer, a.layers[0])}
+		doc := asJSON(t, m)
+		files, list = append(files, blobFile(doc)), append(list, describeBlob(oci.MediaTypeManifest, doc))
+	}
+	if _, err := readAll(openFiles(t, layout(t, index(t, list...), files...))); err == nil || !strings.Contains(err.Error(), "bytes allowed") {
+		t.Errorf("one config for many images: %v", err)
+	}
 	long := strings.Repeat("n/", maxName)
-	files := append(layout(t, index(t, a.named("a")), a.files()...), file{name: long + "x", content: "x"}, file{name: "l", link: long})
+	files = append(layout(t, index(t, a.named("a")), a.files()...), file{name: long + "x", content: "x"}, file{name: "l", link: long})
 	for _, way := range []string{"file", "stream"} {
 		if _, err := ways[way](t, files); err != nil {
 			t.Errorf("%s: %v", way, err)

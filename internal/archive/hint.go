@@ -13,8 +13,11 @@ type hints struct {
 	left    int                   // bytes that may still be parsed
 }
 
+// maxHints bounds the documents that are parsed for hints, in bytes.
+const maxHints = 16 << 20
+
 func newHints() *hints {
-	return &hints{make(map[string]oci.Digest), make(map[string][]string), 2 * maxMemory}
+	return &hints{make(map[string]oci.Digest), make(map[string][]string), maxHints}
 }
 
 // parse is the document called name, if there is one and it may be parsed.

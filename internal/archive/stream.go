@@ -20,6 +20,9 @@ import (
 // bytes. The four that tell what is in it are kept in any case.
 const maxMemory = 32 << 20
 
+// maxBlobs bounds what is taken of a stream because it can be a layer.
+const maxBlobs = 10_000
+
 // maxRest bounds what is read behind the end of an archive, in bytes: who writes
 // the stream wants to write his padding.
 const maxRest = 64 << 20
@@ -125,6 +128,9 @@ func (m *streamMembers) take(ctx context.Context, name string, d oci.Descriptor,
 		if digest, err := oci.ParseDigest("sha256:" + hex); err == nil {
 			d.Digest = digest
 		}
+	}
+	if len(m.layers) == maxBlobs {
+		return fmt.Errorf("more than the %d layers allowed", maxBlobs)
 	}
 	counted := &failing{r: blob}
 	taken, err := take(ctx, counted, d, m.hints.diffIDs[name])
