@@ -26,6 +26,7 @@ func newSquashCommand() *cli.Command {
 				if err != nil {
 					return err
 				}
+				reapLater(e)
 				return newline(os.Stdout, img.ID.String())
 			})
 		},

@@ -35,7 +35,7 @@ func (l *Look) Archive(ctx context.Context, p string, follow bool, w io.Writer) 
 		return err
 	}
 	defer from.Close()
-	_, err = layer.Write(ctx, from, w, nil, layer.WriteOptions{Only: only, As: as, Hollow: n.hollow(as)})
+	_, err = layer.Write(ctx, from, w, nil, layer.WriteOptions{View: true, Only: only, As: as, Hollow: n.hollow(as)})
 	if err != nil {
 		return fmt.Errorf("%s: %w", l.what, err)
 	}

@@ -49,6 +49,6 @@ func (e *Engine) exportTree(ctx context.Context, t *tree, w io.Writer) (err erro
 		return err
 	}
 	defer dir.Close()
-	_, err = layer.Write(ctx, dir, w, nil, layer.WriteOptions{Marks: e.marks, Root: true, Hollow: e.storeWithin(&t.record)})
+	_, err = layer.Write(ctx, dir, w, nil, layer.WriteOptions{Marks: e.marks, View: true, Root: true, Hollow: e.storeWithin(&t.record)})
 	return err
 }

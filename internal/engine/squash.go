@@ -10,6 +10,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -118,7 +119,9 @@ func (e *Engine) squash(ctx context.Context, s *imageStack, from int, ref oci.Re
 }
 
 // flatten makes a layer of those from one on: first a tree that has their files
-// as hard links, then its archive, which is what a layer is made of.
+// as hard links, then its archive, which is what a layer is made of. A mount of
+// the layers would show no whiteouts, and the marks of an overlay inside the image
+// under the names of our own.
 func (e *Engine) flatten(ctx context.Context, s *imageStack, from int, staging *store.Staging) (l store.Layer, err error) {
 	clamp, err := epoch()
 	if err != nil {
@@ -128,11 +131,16 @@ func (e *Engine) flatten(ctx context.Context, s *imageStack, from int, staging *
 	if err != nil {
 		return l, err
 	}
-	defer tree.Close()
 	f := flattener{marks: e.marks, stack: s, from: s.firstTree(from), tree: int(tree.Fd())}
-	if err := f.run(ctx); err != nil {
-		return l, err
+	if err = f.run(ctx); err == nil {
+		l, err = e.applyFlat(ctx, tree, staging, clamp)
 	}
+	err = errors.Join(err, tree.Close())
+	// Deleted with staging it would be waited for.
+	return l, errors.Join(err, e.store.Trash(staging.Dir(), flatName))
+}
+
+func (e *Engine) applyFlat(ctx context.Context, tree *os.File, staging *store.Staging, clamp *time.Time) (l store.Layer, err error) {
 	err = pipe(
 		func(w io.Writer) error {
 			_, err := layer.Write(ctx, tree, w, nil, layer.WriteOptions{Marks: e.marks, Root: true, Epoch: clamp})

@@ -112,7 +112,7 @@ func seen(t *rapid.T, e *Engine, img image.Image) treetest.Tree {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	return treetest.Read(t, fmt.Sprintf("/proc/self/fd/%d/", l.root.Fd()), treetest.WithRoot, treetest.NoMarks)
+	return treetest.Read(t, fmt.Sprintf("/proc/self/fd/%d/", l.root.Fd()), treetest.WithRoot, treetest.AllXattrs, treetest.NoMarks)
 }
 
 // TestSquashShowsTheSame squashes random images from a random layer on: the
@@ -222,4 +222,28 @@ func oneFile(t *testing.T, name string) []byte {
 	w := tar.NewWriter(&b)
 	check(t, errors.Join(w.WriteHeader(&tar.Header{Name: name, Mode: 0o644}), w.Close()))
 	return b.Bytes()
+}
+
+// TestArchiveOfNestedOverlay: the kernel shows the marks of an overlay inside an
+// image under the names of our own.
+func TestArchiveOfNestedOverlay(t *testing.T) {
+	e, _ := memoryEngine(t)
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	check(t, errors.Join(w.WriteHeader(&tar.Header{
+		Name: "d/", Typeflag: tar.TypeDir, Mode: 0o755,
+		PAXRecords: map[string]string{"SCHILY.xattr.trusted.overlay.overlay.opaque": "y"},
+	}), w.Close()))
+	_, err := e.Import(context.Background(), &b, ImportOptions{Name: "img"})
+	check(t, err)
+	l, err := e.Look("img")
+	check(t, err)
+	defer l.Close()
+	var archive bytes.Buffer
+	check(t, l.Archive(context.Background(), "/d", false, &archive))
+	hdr, err := tar.NewReader(&archive).Next()
+	check(t, err)
+	if strings.Contains(archive.String(), ".wh.") || hdr.Name != "d/" {
+		t.Errorf("the archive of a directory that is opaque in another overlay has a whiteout: %q", archive.String())
+	}
 }

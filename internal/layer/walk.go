@@ -70,7 +70,7 @@ func (w *walker) root(fd int) error {
 	if w.opts.Root {
 		return w.describe(fd, "./", &st)
 	}
-	isOpaque, err := w.opts.Opaque(fd, ".")
+	isOpaque, err := w.opaque(fd)
 	if err == nil && isOpaque {
 		w.mark(opaqueName)
 	}
@@ -192,11 +192,18 @@ func (w *walker) describe(fd int, name string, st *unix.Stat_t) error {
 	if len(names) == 0 {
 		return nil
 	}
-	isOpaque, err := w.opts.Opaque(fd, ".")
+	isOpaque, err := w.opaque(fd)
 	if err == nil && isOpaque {
 		w.mark(strings.TrimPrefix(name, "./") + opaqueName)
 	}
 	return err
+}
+
+func (w *walker) opaque(fd int) (bool, error) {
+	if w.opts.View {
+		return false, nil
+	}
+	return w.opts.Opaque(fd, ".")
 }
 
 // file sends a regular file, or a hard link when another name of it was sent.

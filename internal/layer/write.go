@@ -36,6 +36,11 @@ type WriteOptions struct {
 	// for none.
 	Hollow string
 
+	// View says that dir is what a mount of layers shows. It has no whiteouts and no
+	// opaque directories of ours: what looks like those is an overlay's inside, whose
+	// marks the kernel shows without what they are escaped with in a layer.
+	View bool
+
 	// Only is the name of the one entry of dir that is written, with all beneath
 	// it; "." is dir itself, and "" writes what dir holds. As is what it is called
 	// in the archive. Root has no meaning then, and Hollow is a path in the archive.
