@@ -113,8 +113,9 @@ func (c *Containers) entry(id string) (e Entry, ok bool, err error) {
 }
 
 // patience bounds the wait for a record that somebody who has the lock is about
-// to write, from when the container was made.
-const patience = 2 * time.Second
+// to write, from when the container was made. A machine with far more to do than
+// it can takes seconds for that.
+const patience = 10 * time.Second
 
 // noted is readRecord for a container that may have just begun to run: Create
 // leaves the record of one that is removed at its end for Publish, a moment
