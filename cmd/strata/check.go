@@ -17,9 +17,14 @@ import (
 	"strata/internal/oci"
 )
 
+// checkFlags are those of check.
+type checkFlags struct {
+	repair, quiet bool
+	format        string
+}
+
 func newCheckCommand() *cli.Command {
-	var repair, quiet bool
-	format := "text"
+	f := checkFlags{format: "text"}
 	c := &cli.Command{
 		Use:   "check [--repair] [IMAGE…]",
 		Short: "Find out what is damaged in the store",
@@ -33,33 +38,35 @@ With --repair, remove or make anew what can be. What a container has written is
 never touched.`,
 		Min: 0, Max: -1,
 		Run: func(images []string) error {
-			if format != "text" && format != "json" {
-				return usage(fmt.Errorf("--format %s: it is text or json", format))
+			if f.format != "text" && f.format != "json" {
+				return usage(fmt.Errorf("--format %s: it is text or json", f.format))
 			}
-			ctx, stop := interruptible()
-			defer stop()
-			return withEngine(func(e *engine.Engine) error {
-				checked, err := e.Check(ctx, engine.CheckOptions{
-					Images: images, Repair: repair, Restore: restorer(e), Report: func(f engine.Finding) { printFinding(f, format) },
-				})
-				if err != nil {
-					return fmt.Errorf("check: %w", err)
-				}
-				if !quiet {
-					printChecked(checked, format)
-				}
-				if checked.Damaged > 0 {
-					return &cli.ExitError{Code: 1}
-				}
-				return nil
-			})
+			return withEngine(func(e *engine.Engine) error { return check(e, images, f) })
 		},
 		Complete: completeImages,
 	}
-	c.Flags().BoolVar(&repair, "repair", "", "remove or make anew what can be")
-	c.Flags().StringVar(&format, "format", "", "FORMAT", "output: text or json")
-	c.Flags().BoolVar(&quiet, "quiet", "q", "no summary")
+	c.Flags().BoolVar(&f.repair, "repair", "", "remove or make anew what can be")
+	c.Flags().StringVar(&f.format, "format", "", "FORMAT", "output: text or json")
+	c.Flags().BoolVar(&f.quiet, "quiet", "q", "no summary")
 	return c
+}
+
+func check(e *engine.Engine, images []string, f checkFlags) error {
+	ctx, stop := interruptible()
+	defer stop()
+	checked, err := e.Check(ctx, engine.CheckOptions{
+		Images: images, Repair: f.repair, Restore: restorer(e), Report: func(found engine.Finding) { printFinding(found, f.format) },
+	})
+	if err != nil {
+		return fmt.Errorf("check: %w", err)
+	}
+	if !f.quiet {
+		printChecked(checked, f.format)
+	}
+	if checked.Damaged > 0 {
+		return &cli.ExitError{Code: 1}
+	}
+	return nil
 }
 
 func printFinding(f engine.Finding, format string) {

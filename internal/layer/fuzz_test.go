@@ -15,6 +15,7 @@ import (
 
 	"strata/internal/hostile"
 	"strata/internal/layer"
+	"strata/internal/oci"
 	"strata/internal/tree"
 )
 
@@ -94,6 +95,10 @@ func FuzzRebuild(f *testing.F) {
 		err := layer.Rebuild(ctx, root, bytes.NewReader(compress(frames)), &out)
 		if bytes.Contains(out.Bytes(), []byte(secret)) {
 			t.Fatalf("it read outside the tree: %q (%v)", out.Bytes(), err)
+		}
+		again, verifyErr := layer.Verify(ctx, root, bytes.NewReader(compress(frames)), layer.VerifyOptions{Report: func(layer.Difference) {}})
+		if err == nil && verifyErr == nil && again.DiffID != oci.FromBytes(out.Bytes()) {
+			t.Fatalf("Verify makes %s, Rebuild %s", again.DiffID, oci.FromBytes(out.Bytes()))
 		}
 		if err == nil && out.Len() > len(frames)+1000*len("content") {
 			t.Fatalf("%d bytes of record make %d", len(frames), out.Len())

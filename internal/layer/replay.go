@@ -182,6 +182,9 @@ func (r *replay) fill() error {
 }
 
 func (r *replay) begin(fr frame) error {
+	if err := over("bytes in the archive", fr.size, r.shadow.limit.Bytes); err != nil {
+		return err
+	}
 	switch fr.kind {
 	case frameRaw:
 		r.left, r.from = fr.size, r.frames

@@ -152,6 +152,9 @@ func (r *replay) run(s *shadow, info *Info) error {
 			continue
 		}
 		info.add(hdr.ModTime)
+		if err := s.limited(hdr, info.Entries); err != nil {
+			return entryError(hdr.Name, err)
+		}
 		if isContent(hdr) {
 			info.ContentSize += hdr.Size
 		}
@@ -159,6 +162,15 @@ func (r *replay) run(s *shadow, info *Info) error {
 			return entryError(hdr.Name, err)
 		}
 	}
+}
+
+// limited refuses what Apply would have refused: a record that makes a bomb is
+// none of ours.
+func (s *shadow) limited(hdr *tar.Header, entries int) error {
+	if err := over("entries", max(entries, len(s.nodes)), s.limit.Entries); err != nil {
+		return err
+	}
+	return over("bytes in files", hdr.Size, s.limit.Bytes)
 }
 
 func sumOf(r io.Reader) (*[32]byte, error) {
