@@ -45,8 +45,9 @@ func (e *Engine) openTrees(s *imageStack) error {
 	if err != nil {
 		return err
 	}
-	for _, t := range trees {
-		s.traced = append(s.traced, overlay.TracedLayer{Dir: t.Dir, Implied: t.Implied})
+	for i, t := range trees {
+		completes := i > 0 && trees[i-1].Layer == t.Layer
+		s.traced = append(s.traced, overlay.TracedLayer{Dir: t.Dir, Implied: t.Implied, Completes: completes})
 		s.of = append(s.of, lastIndex(s.image.Layers, layers[t.Layer]))
 	}
 	for _, t := range trees {

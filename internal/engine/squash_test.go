@@ -106,10 +106,10 @@ func drawArchive(t *rapid.T, tr treetest.Tree, scratch string) []byte {
 }
 
 // seen is what an image shows.
-func seen(t *rapid.T, e *Engine, img image.Image) treetest.Tree {
+func seen(t treetest.T, e *Engine, img image.Image) treetest.Tree {
 	l, err := e.Look(string(img.Manifest))
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("%v", err)
 	}
 	defer l.Close()
 	return treetest.Read(t, fmt.Sprintf("/proc/self/fd/%d/", l.root.Fd()), treetest.WithRoot, treetest.AllXattrs, treetest.NoMarks)
@@ -144,25 +144,12 @@ func TestSquashShowsTheSame(t *testing.T) {
 
 // whiteoutsHide checks that each whiteout of the newest layer hides something.
 func whiteoutsHide(t *rapid.T, e *Engine, img image.Image) {
-	config := oci.ImageConfig{Platform: img.Config.Platform, RootFS: oci.RootFS{Type: "layers"}}
-	var layers []oci.Descriptor
-	for _, id := range img.Layers[:len(img.Layers)-1] {
-		l, err := e.store.Layer(id)
-		if err != nil {
-			t.Fatal(err)
-		}
-		config = config.Append(id, oci.History{})
-		layers = append(layers, l.Descriptor())
-	}
-	base, err := e.images.Add(config, layers)
-	if err != nil {
-		t.Fatal(err)
-	}
+	base := oldest(t, e, img, len(img.Layers)-1)
 	below := map[string]bool{}
 	for _, p := range seen(t, e, base).Paths() {
 		below[p] = true
 	}
-	dir, err := e.store.Lower(img.Layers[len(layers)])
+	dir, err := e.store.Lower(img.Layers[len(img.Layers)-1])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,6 +157,24 @@ func whiteoutsHide(t *rapid.T, e *Engine, img image.Image) {
 	for _, entry := range treetest.Read(t, fmt.Sprintf("/proc/self/fd/%d/", dir.Fd())) {
 		if entry.Kind == treetest.KindWhiteout && !below[entry.Path] || entry.Opaque {
 			t.Errorf("the whiteout %q hides nothing", entry.Path)
+		}
+	}
+}
+
+// TestSquashOfLinksBetweenLayers: the second layer has names for a file of the
+// first, of which the result has a copy of its own.
+func TestSquashOfLinksBetweenLayers(t *testing.T) {
+	e, _ := memoryEngine(t)
+	img := imageOf(t, e,
+		[]tar.Header{{Name: "a", Mode: 0o640, Uid: 7}, {Name: "b", Mode: 0o600}, {Name: "tmp/", Typeflag: tar.TypeDir, Mode: 0o1777}},
+		[]tar.Header{{Name: "b", Typeflag: tar.TypeLink, Linkname: "a"}, {Name: "c", Typeflag: tar.TypeLink, Linkname: "a"}, {Name: "tmp/x"}},
+		[]tar.Header{{Name: "tmp/y"}},
+	)
+	for _, from := range []string{"1", "2", "3"} {
+		squashed, err := e.Squash(context.Background(), string(img.Manifest), SquashOptions{From: from})
+		check(t, err)
+		if diff := cmp.Diff(seen(t, e, img), seen(t, e, squashed)); diff != "" {
+			t.Errorf("(-image, +squashed from step %s):\n%s", from, diff)
 		}
 	}
 }

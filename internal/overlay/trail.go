@@ -19,6 +19,9 @@ type TracedLayer struct {
 	// Implied are directories, "." among them, that the layer only has because
 	// something is beneath them: it says nothing of their attributes.
 	Implied map[string]bool
+	// Completes: it goes with the one before, and what both say of a path is one
+	// step.
+	Completes bool
 }
 
 // TrailOptions say which paths Trails lists.
@@ -206,11 +209,18 @@ func (w *trailWalk) trail(l *level, name string, found []occurrence) (*Trail, *l
 			below.at, below.fds = append(below.at, layer), append(below.fds, -1)
 		}
 		if kind != nothing || shown {
-			t.Steps = append(t.Steps, Step{Layer: layer, Gone: kind == nothing, Type: kind})
+			t.add(Step{Layer: layer, Gone: kind == nothing, Type: kind})
 		}
 		shown = kind != nothing
 	}
 	return t, below, nil
+}
+
+func (t *Trail) add(s Step) {
+	if n := len(t.Steps); n > 0 && t.walk.layers[s.Layer].Completes && t.Steps[n-1].Layer == s.Layer-1 {
+		t.Steps = t.Steps[:n-1]
+	}
+	t.Steps = append(t.Steps, s)
 }
 
 // nothing is the type of a whiteout, and of what a layer does not have.
