@@ -18,6 +18,7 @@ var bombs = []Layer{
 	{Name: "depth", Entries: []Entry{Dir(strings.Repeat("d/", 300))}, Want: tree.New(tree.Dir(strings.Repeat("d/", 300)))},
 	{Name: "names of directories", Bytes: func() io.Reader { return directories(20_000) }, Unread: true, Err: "more than the limit of 33554432 bytes of paths of directories and whiteouts"},
 	{Name: "names of whiteouts", Bytes: func() io.Reader { return manyWhiteouts(20_000) }, Unread: true, Err: "more than the limit of 33554432 bytes of paths of directories and whiteouts"},
+	{Name: "names cut from long headers", Bytes: func() io.Reader { return longHeaders(300) }, Unread: true},
 	{Name: "a file of zeros", Bytes: func() io.Reader { return zeros(1 << 30) }, Unread: true},
 	{Name: "a terabyte in a header", Entries: []Entry{File("a", "x").Patched(binarySize(1 << 40))}, Err: "more than the limit of 274877906944 bytes in files"},
 	{Name: "eight gibibytes of hole", Entries: []Entry{File("a", "x").Sparse(1<<33-1024, 1<<33-1)}, Unread: true},
@@ -122,6 +123,17 @@ var filler = strings.Repeat(strings.Repeat("f", 199)+"/", 19)
 
 func directories(n int) io.Reader {
 	return packEach(n, func(i int) Entry { return Dir(fmt.Sprint(filler, i)) })
+}
+
+// longHeaders has directories whose names stand in extended headers of almost a
+// mebibyte each, which a reader may keep with the name.
+func longHeaders(n int) io.Reader {
+	comment := strings.Repeat("x", 1<<20-1000)
+	return packEach(n, func(i int) Entry {
+		e := Dir(fmt.Sprint(strings.Repeat("d", 150), i)).With(Format(tar.FormatPAX))
+		e.PAXRecords = map[string]string{"STRATA.comment": comment}
+		return e
+	})
 }
 
 func manyWhiteouts(n int) io.Reader {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"strings"
 	"time"
 
 	"strata/internal/oci"
@@ -176,7 +177,7 @@ func (a *applier) entry(hdr *tar.Header) error {
 	if err != nil {
 		return err
 	}
-	means, name, err := classify(name)
+	means, name, err := classify(strings.Clone(name)) // archive/tar cuts it from a header of up to a mebibyte, which would be kept with it
 	if err != nil {
 		return err
 	}

@@ -34,7 +34,7 @@ func (s *shadow) describe(hdr *tar.Header, content func() (*[32]byte, error)) (f
 		f.mode |= unix.S_IFDIR
 	case tar.TypeSymlink:
 		f.mode = unix.S_IFLNK
-		m.target = hdr.Linkname
+		m.target = strings.Clone(hdr.Linkname) // which may be cut from a long header
 	case tar.TypeChar, tar.TypeBlock, tar.TypeFifo:
 		format, dev := nodeOf(hdr)
 		f.mode |= format
@@ -64,7 +64,7 @@ func xattrsOf(hdr *tar.Header) map[string]string {
 		if xattrs == nil {
 			xattrs = map[string]string{}
 		}
-		xattrs[name] = value
+		xattrs[strings.Clone(name)] = strings.Clone(value)
 	}
 	return xattrs
 }

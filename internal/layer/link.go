@@ -89,7 +89,7 @@ func (a *applier) linkBeneath(at spot, target string) error {
 	if err != nil {
 		return err
 	}
-	a.links[at.path] = target
+	a.links[at.path] = strings.Clone(target) // as in entry
 	return errors.Join(unix.Close(fd), a.note(at.path), a.note(target))
 }
 

@@ -177,7 +177,7 @@ func (s *shadow) entry(hdr *tar.Header, content func() (*[32]byte, error)) error
 	if err != nil {
 		return err
 	}
-	means, name, err := classify(name)
+	means, name, err := classify(strings.Clone(name))
 	if err != nil || means == ignored {
 		return err
 	}
@@ -287,7 +287,7 @@ func (s *shadow) hardLink(name, linkname string) error {
 // linkBeneath keeps the place of a link to what lower layers have.
 func (s *shadow) linkBeneath(name, target string) error {
 	err := s.place(name, func(dir uint32, base string) { s.addFile(dir, base, file{mode: unix.S_IFREG}) })
-	s.links[name] = target
+	s.links[name] = strings.Clone(target)
 	return err
 }
 
