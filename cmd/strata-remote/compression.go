@@ -23,6 +23,9 @@ func (f *compressionFlags) add(s *cli.FlagSet) {
 // options checks the flags before anything is begun.
 func (f *compressionFlags) options() (o engine.OutgoOptions, err error) {
 	level := 0
+	if f.level != "" && (f.form == "" || f.form == "none") {
+		return o, cli.Usagef("--compression-level %s: of which compression? give --compression gzip or zstd too", f.level)
+	}
 	if f.level != "" {
 		if level, err = strconv.Atoi(f.level); err != nil || level < 1 {
 			return o, cli.Usagef("--compression-level %q: give a number from 1", f.level)
