@@ -171,10 +171,22 @@ func makeTree(dir *os.File) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := tree.Chmod(0o755); err != nil { // whatever the umask
+	if err := errors.Join(dropLists(tree), tree.Chmod(0o755)); err != nil { // whatever the umask
 		return nil, errors.Join(err, tree.Close())
 	}
 	return tree, nil
+}
+
+// dropLists takes away the access lists that a directory got from the one that
+// holds the store (acl(5), "default ACL"): all in it would inherit them.
+func dropLists(dir *os.File) error {
+	for _, name := range []string{"system.posix_acl_default", "system.posix_acl_access"} {
+		err := linux.Retry(func() error { return unix.Fremovexattr(int(dir.Fd()), name) })
+		if err != nil && err != unix.ENODATA && err != unix.ENOTSUP {
+			return &os.PathError{Op: "remove attribute " + name, Path: dir.Name(), Err: err}
+		}
+	}
+	return nil
 }
 
 // withRecord creates archive.gz in dir and has f write it.
