@@ -25,6 +25,9 @@ func Differs(peer Peer, layer string) string {
 	return ""
 }
 
+// Sometimes begins the reason of a difference that depends on the filesystem.
+const Sometimes = "sometimes, "
+
 // Reasons that several peers share.
 const (
 	followsLinks   = "it follows links, as in a chroot, where we refuse to write through a link of the archive and put a directory over one of a lower layer, which is what overlay does with such a layer"
@@ -40,6 +43,7 @@ const (
 	ignoresXattr   = "it passes over an attribute that cannot be set"
 	oldTimes       = "it moves times that it cannot hold to 1970 or to others"
 	noSparse       = "it does not know GNU's old sparse files"
+	cutHeader      = "it takes an archive that ends in an extended header, or behind one, for whole"
 	trailing       = "it reads no further than the end of the archive, which counts for us because it is part of the digest"
 	ordersMarks    = "it applies a whiteout where it stands, to entries of the same layer too (image-spec, layer.md: only to lower layers)"
 	takesAnyMark   = "it makes something of whiteouts without a name"
@@ -52,6 +56,7 @@ const (
 // differs are the cases of each reason of each peer.
 var differs = map[Peer]map[string][]string{
 	Docker: {
+		cutHeader: {"damaged/cut in a PAX header", "damaged/cut after a PAX header"},
 		followsLinks: {
 			"across layers/directory to link outside and then through it", "across layers/through a link beneath that leads out", "across layers/through a link beneath that leads within",
 			"across layers/whiteout through a link beneath", "across layers/opaque through a link beneath",
@@ -80,6 +85,7 @@ var differs = map[Peer]map[string][]string{
 		ownACL:       {"attributes/default access control list"},
 	},
 	Umoci: {
+		cutHeader: {"damaged/cut in a PAX header", "damaged/cut after a PAX header"},
 		followsLinks: {
 			"across layers/directory to link outside and then through it", "across layers/through a link beneath that leads out", "across layers/through a link beneath that leads within",
 			"across layers/whiteout through a link beneath", "across layers/opaque through a link beneath",
@@ -104,11 +110,12 @@ var differs = map[Peer]map[string][]string{
 		takesAnyMark:                      {"whiteouts/bare", "whiteouts/of dot", "whiteouts/with something beneath", "whiteouts/beneath a file"},
 		impliedByMark: {
 			"across layers/whiteout of what is not there", "whiteouts/alone", "whiteouts/opaque in a directory without an entry", "whiteouts/opaque with content",
-			"whiteouts/opaque as a directory", "whiteouts/as a link", "whiteouts/as a hard link",
+			"whiteouts/opaque as a directory", "whiteouts/as a link", "whiteouts/as a hard link", "damaged/whiteout's content last of all",
 		},
 		aufs: {"whiteouts/aufs"},
 	},
 	Podman: {
+		cutHeader: {"damaged/cut in a PAX header", "damaged/cut after a PAX header"},
 		followsLinks: {
 			"across layers/through a link beneath that leads out", "across layers/through a link beneath that leads within", "across layers/whiteout through a link beneath",
 			"across layers/opaque through a link beneath", "parents/through a link upwards", "parents/through a link within", "parents/through a deep link", "parents/through a link and dots",
@@ -142,6 +149,7 @@ var differs = map[Peer]map[string][]string{
 		ownACL:       {"attributes/default access control list"},
 	},
 	Tar: {
+		cutHeader: {"damaged/cut after a PAX header"},
 		followsLinks: {
 			"across layers/through a link beneath that leads out", "across layers/through a link beneath that leads within", "parents/through a link within",
 			"links to lower layers/through a link beneath that leads out", "links to lower layers/through a link beneath that leads up",
@@ -151,7 +159,7 @@ var differs = map[Peer]map[string][]string{
 			"across layers/directory to file", "across layers/directory to link", "across layers/directory to pipe", "duplicates/file over directory", "duplicates/link over directory",
 			"parents/directory named and replaced, then used again",
 		},
-		"it makes links that may lead out last of all, over what came later": {
+		Sometimes + "it makes links that may lead out last of all, over what came later, but for some filesystems": {
 			"parents/onto a link", "parents/onto a dangling link", "parents/directory onto a link", "parents/attributes through a link", "parents/directory's attributes through a link",
 		},
 		takesAnyOwner:  {"attributes/uid of 2^32-1", "attributes/gid of 2^32-1"},
