@@ -172,7 +172,7 @@ func TestTokenServerRefused(t *testing.T) {
 
 // Credentials go to the registry and to its token server, and to nobody else.
 func TestRedirectsCarryNoCredentials(t *testing.T) {
-	f, other := newFake(t), newFake(t)
+	f, other, collector := newFake(t), newFake(t), newTokenServer(t)
 	d := other.addBlob([]byte("layer"))
 	f.addBlob([]byte("layer"))
 	var seen []string
@@ -192,21 +192,23 @@ func TestRedirectsCarryNoCredentials(t *testing.T) {
 	other.before = func(w http.ResponseWriter, r *http.Request) bool {
 		seen = append(seen, r.Header.Get("Authorization"))
 		if challenge {
-			w.Header().Set("WWW-Authenticate", `Basic realm="x"`)
+			w.Header().Add("WWW-Authenticate", `Basic realm="x"`)
+			w.Header().Add("WWW-Authenticate", `Bearer realm="`+collector.URL+`"`)
 			refuse(w, 401, "UNAUTHORIZED", "give me your password")
 		}
 		return challenge
 	}
 	auth := `{"auths":{"` + f.host() + `":{"username":"user","password":"secret"}}}`
 	client, _ := newTestClient(t, Options{Files: withAuth(t, auth)})
-	if got, err := read(t.Context(), f.repository(t, client, "a"), d); err != nil || string(got) != "layer" {
+	r := f.repository(t, client, "a")
+	if got, err := read(t.Context(), r, d); err != nil || string(got) != "layer" {
 		t.Errorf("got %q, %v", got, err)
 	}
 	challenge = true
-	_, err := read(t.Context(), f.repository(t, client, "a"), d)
+	_, err := read(t.Context(), r, d)
 	wantError(t, err, "401 Unauthorized: give me your password")
-	if len(seen) != 2 || strings.Join(seen, "") != "" {
-		t.Errorf("the other host was sent %q", seen)
+	if len(seen) != 2 || strings.Join(seen, "") != "" || len(collector.asked) > 0 {
+		t.Errorf("the other host was sent %q, its token server %q", seen, collector.asked)
 	}
 }
 

@@ -43,6 +43,9 @@ func TestTLS(t *testing.T) {
 	if err := get(Files{Certificates: []string{filepath.Join(certs, "absent"), certs}}); err != nil {
 		t.Error(err)
 	}
+	f.wantTokens("http://127.0.0.1/token") // what began in TLS stays there
+	wantError(t, get(Files{Certificates: []string{certs}}), "the token server 127.0.0.1 is not encrypted")
+	f.before = nil
 	write(t, filepath.Join(certs, domain, "any.crt"), "no certificate", 0o600)
 	wantError(t, get(Files{Certificates: []string{certs}}), "any.crt: it holds no certificate in PEM")
 	write(t, filepath.Join(certs, domain, "any.crt"), string(ca), 0o600)
