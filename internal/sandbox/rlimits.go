@@ -11,6 +11,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"strata/internal/linux"
 	"strata/internal/spawn"
 )
 
@@ -38,7 +39,7 @@ func checkRlimits(limits []specs.POSIXRlimit) error {
 // rlimitSteps come while the child has CAP_SYS_RESOURCE, if it ever had it, and
 // when it has no file to open any more.
 func rlimitSteps(s *specs.Spec) []step {
-	var steps []step
+	steps := []step{{prepare: putBackOpenFiles}} // for the caller's shell there is nothing to put back
 	for _, l := range s.Process.Rlimits {
 		name := strings.ToLower(strings.TrimPrefix(l.Type, "RLIMIT_"))
 		steps = append(steps, step{
@@ -51,6 +52,14 @@ func rlimitSteps(s *specs.Spec) []step {
 		})
 	}
 	return steps
+}
+
+// putBackOpenFiles gives the child the limit that we were started with, not the one
+// that Go has raised for us.
+func putBackOpenFiles(p *preparation) error {
+	limit := linux.OpenFiles()
+	p.call("put back the limit on open files", unix.SYS_PRLIMIT64, 0, unix.RLIMIT_NOFILE, spawn.Pin(&p.list, &limit), 0)
+	return nil
 }
 
 // aboveOurs says, for the error, why the kernel may refuse l (getrlimit(2)).
