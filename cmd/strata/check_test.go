@@ -78,6 +78,11 @@ layer sha256:0000000000000000000000000000000000000000000000000000000000000000: i
 		repaired: "layer sha256:$SEALED: layer.json: no such file or directory: made anew",
 	},
 	{
+		name: "archive of a committed layer", script: "truncate -s 40 layers/$SEALED/archive.gz",
+		found:    "layer sha256:$SEALED: its archive cannot be made again: read record: not a record of an archive; --repair makes it anew",
+		repaired: "layer sha256:$SEALED: its archive cannot be made again: read record: not a record of an archive: made anew",
+	},
+	{
 		name: "wrong record", script: `sed -i 's/"entries":[0-9]*/"entries":77/' layers/$ONE/layer.json; chmod 600 layers/$ONE/layer.json`,
 		found:    "layer sha256:$ONE: layer.json: it does not say what the archive has; --repair makes it anew",
 		repaired: "layer sha256:$ONE: layer.json: it does not say what the archive has: made anew",

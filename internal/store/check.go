@@ -161,8 +161,7 @@ func (c *layerCheck) likely(tree *os.File) making {
 func (c *layerCheck) verify(ctx context.Context, tree *os.File, how making) (layer.Verified, error) {
 	archive, err := openIn(c.dir, archiveName, 0)
 	if err != nil {
-		c.damaged("%s", c.fileError(err, archiveName))
-		return layer.Verified{}, nil
+		return c.withoutArchive(ctx, tree, how, c.fileError(err, archiveName))
 	}
 	defer archive.Close()
 	scratch, err := c.store.open(stagingDir, unix.O_DIRECTORY)
@@ -182,7 +181,10 @@ func (c *layerCheck) verify(ctx context.Context, tree *os.File, how making) (lay
 	if ctx.Err() != nil {
 		return v, ctx.Err()
 	}
-	c.tell(v, err)
+	if err != nil {
+		return c.withoutArchive(ctx, tree, how, "its archive cannot be made again: "+err.Error())
+	}
+	c.tell(v)
 	return v, nil
 }
 
@@ -206,12 +208,10 @@ func (c *layerCheck) difference(d layer.Difference) {
 }
 
 // tell says what Verify found beside the differences.
-func (c *layerCheck) tell(v layer.Verified, err error) {
+func (c *layerCheck) tell(v layer.Verified) {
 	switch {
 	case c.more > 0:
 		c.damaged("%d more entries differ", c.more)
-	case err != nil:
-		c.damaged("its archive cannot be made again: %v", err)
 	case c.Damaged, v.DiffID == c.id:
 	case len(v.Later) > 0 && len(v.Later) <= maxDifferences:
 		c.damaged("the content of files has changed, probably of %s: the archive's digest is now %s", strings.Join(v.Later, ", "), v.DiffID)
