@@ -123,9 +123,14 @@ func (t *ownTerminal) redraw() {
 
 // Write shows what the process wrote, when the mode is raw.
 func (t *ownTerminal) Write(p []byte) (int, error) {
-	t.stopping.RLock()
-	t.stopping.RUnlock() // and not held: whoever reads our output may keep us long
+	t.awaitRaw() // the lock is not held: whoever reads our output may keep us long
 	return os.Stdout.Write(p)
+}
+
+// awaitRaw waits while we are stopping, until the mode is raw again.
+func (t *ownTerminal) awaitRaw() {
+	t.stopping.RLock()
+	defer t.stopping.RUnlock()
 }
 
 // typing passes on what is typed. The detach keys stop us instead, and what

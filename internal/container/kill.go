@@ -3,8 +3,8 @@
 package container
 
 import (
-	"errors"
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"strconv"

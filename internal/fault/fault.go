@@ -13,7 +13,7 @@ type Fault struct {
 	// Detail is a part of what the next fault is about, which also says what can be
 	// done.
 	Detail bool
-	Todo     string // what a person can do, where nothing mends it
+	Todo   string // what a person can do, where nothing mends it
 
 	// Mend does away with it, nil for never. It looks again first, with the locks
 	// that it needs, and does nothing to what is not wrong any more; it may be
