@@ -33,7 +33,7 @@ func suites() []suite {
 // are left out, and those that try the same very often.
 const onKernel = "^TestScripts$/^(cgroup-v2|exec|inspect-isolation|limits|pause|rootfs|rootfs-host|seccomp|update|userns|" +
 	"run-(capabilities|devices|exit|hostname|init|limits|modes|network|privileged|readonly|signals|sysctl|tmpfs|volumes))$|" +
-	"^TestScriptsAsUser$/^(exec|rootfs|run-(capabilities|devices|init|limits|network|signals|sysctl|tmpfs)|seccomp)$|" +
+	"^TestScriptsAsUser$/^(exec|rootfs|run-(capabilities|devices|init|limits|network|sysctl|tmpfs)|seccomp)$|" +
 	"^Test(Exec|Explain|NoTerminal|NoUserNamespaces|OrdinaryUser($|IDs|OneID|Mounts|sTogether|Namespace|Signals)|Probe|Terminal)"
 
 func newSuite(dir string, arguments ...string) suite {

@@ -18,12 +18,15 @@ import (
 // longEnv asks for the long forms of tests that look for races: make test-long.
 const longEnv = "STRATA_TEST_LONG"
 
-// rounds is how often a test tries.
-func rounds(short, long int) int {
-	if os.Getenv(longEnv) != "" {
+// rounds is how often a test tries: with -short a tenth of what is usual.
+func rounds(usual, long int) int {
+	switch {
+	case os.Getenv(longEnv) != "":
 		return long
+	case testing.Short():
+		return usual / 10
 	}
-	return short
+	return usual
 }
 
 // A swapper exchanges directories with links out of the root as quickly as it
