@@ -24,7 +24,7 @@ const maxWindow = 64 << 20
 var magics = []struct {
 	name  string
 	magic []byte
-	open  func(io.Reader) (io.ReadCloser, error)
+	open  func(*bufio.Reader) (io.ReadCloser, error)
 }{
 	{"gzip", []byte{0x1f, 0x8b, 8}, openGzip},
 	{"zstd", []byte{0x28, 0xb5, 0x2f, 0xfd}, openZstd},
@@ -65,7 +65,12 @@ func Decompress(r io.Reader) (content io.ReadCloser, compressed bool, err error)
 	return io.NopCloser(b), false, nil
 }
 
-func openGzip(r io.Reader) (io.ReadCloser, error) {
+func openGzip(r *bufio.Reader) (io.ReadCloser, error) {
+	if worthProgram(r) {
+		if p, err := startProgram(gunzipper(), r); err == nil { // or we do it ourselves
+			return p, nil
+		}
+	}
 	z, err := gzip.NewReader(r)
 	if err != nil {
 		return nil, fmt.Errorf("gzip: %w", err)
@@ -73,7 +78,7 @@ func openGzip(r io.Reader) (io.ReadCloser, error) {
 	return z, nil
 }
 
-func openZstd(r io.Reader) (io.ReadCloser, error) {
+func openZstd(r *bufio.Reader) (io.ReadCloser, error) {
 	z, err := zstd.NewReader(r, zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderConcurrency(2))
 	if err != nil {
 		return nil, fmt.Errorf("zstd: %w", err)

@@ -10,6 +10,7 @@ import (
 	"hash"
 	"io"
 	"os"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -79,11 +80,10 @@ func (st *Staging) ApplyBlob(ctx context.Context, blob io.Reader, opts BlobOptio
 func (st *Staging) applyKept(ctx context.Context, dir *os.File, k *keeper, opts BlobOptions) (l Layer, err error) {
 	archive, compressed, err := opts.Decompress(k)
 	if err == nil {
-		defer archive.Close()
-		err = k.decide(compressed)
-	}
-	if err == nil {
-		l, err = st.applyTo(ctx, dir, archive, opts.ApplyOptions)
+		if err = k.decide(compressed); err == nil {
+			l, err = st.applyTo(ctx, dir, archive, opts.ApplyOptions)
+		}
+		archive.Close() // which may read the blob until then
 	}
 	if err == nil {
 		_, err = io.Copy(io.Discard, k) // what follows the compressed archive is of the blob too
@@ -98,6 +98,7 @@ type keeper struct {
 	want *Blob // nil: not known
 	dir  *os.File
 
+	mu      sync.Mutex // who decompresses reads ahead, before decide is called
 	decided bool
 	head    []byte
 	file    *os.File // nil: not kept
@@ -119,6 +120,8 @@ func (k *keeper) Read(p []byte) (int, error) {
 		return 0, k.err
 	}
 	n, err := k.blob.Read(p)
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	k.size += int64(n)
 	if k.want != nil && k.size > k.want.Size {
 		n, err = 0, k.wrong()
@@ -145,6 +148,8 @@ func (k *keeper) keep(p []byte) error {
 
 // decide is called when it is known whether the blob is compressed.
 func (k *keeper) decide(compressed bool) (err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	k.decided = true
 	if compressed {
 		if k.file, err = openIn(k.dir, blobPrefix, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL); err != nil {
