@@ -76,8 +76,8 @@ func explainsIn(t *testing.T, p *place, rootfs string) {
 	p.must("import", rootfs, "img")
 	const look = `echo "args: $*"; cat /data/file 2>/dev/null; hostname; pwd; id; echo "$VAR" | od -c 2>/dev/null || echo "$VAR"
 grep -E "^(Cap|NoNewPrivs|Groups)" /proc/self/status; env | sort
-cut -d" " -f2-4 /proc/mounts | sed "s/,lowerdir.*//" | sort; ls -l /dev | sed "s/  */ /g" | cut -d" " -f1,9-;ls /sys/class/net
-cat /proc/keys | wc -l; (echo x > /proc/sys/kernel/hostname) 2>&1; (echo x > /root-file) 2>&1; [ $$ -gt 9 ] || echo $$; ulimit -n; cat /proc/self/oom_score_adj /proc/sys/kernel/shmmni /proc/sys/kernel/domainname; ls -l /dev/sub 2>&1 | sed "s/  */ /g" | cut -d" " -f1,9-; exit 7`
+cut -d" " -f2-4 /proc/mounts | sed "s/,lowerdir.*//" | sort; cd /dev; stat -c "%A %t:%T %N" *; ls /sys/class/net
+cat /proc/keys | wc -l; (echo x > /proc/sys/kernel/hostname) 2>&1; (echo x > /root-file) 2>&1; [ $$ -gt 9 ] || echo $$; ulimit -n; cat /proc/self/oom_score_adj /proc/sys/kernel/shmmni /proc/sys/kernel/domainname; stat -c "%A %t:%T %N" sub/* 2>&1; exit 7`
 	for _, c := range []struct {
 		name string
 		args []string
