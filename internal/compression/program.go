@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -103,7 +104,7 @@ func (p *program) end() error {
 		p.result = fed
 	case waited != nil:
 		line, _, _ := bytes.Cut(bytes.TrimSpace(p.said.Bytes()), []byte("\n"))
-		p.result = fmt.Errorf("gzip: %s: %w: %q", p.cmd.Args[0], waited, line[:min(len(line), 200)])
+		p.result = fmt.Errorf("gzip: it is damaged or cut off: %s: %w: %q", filepath.Base(p.cmd.Path), waited, line[:min(len(line), 200)])
 	}
 	return p.result
 }
