@@ -30,8 +30,8 @@ test: deps build
 	$(GO) test -count=1 ./... # not from the cache: it does not know the programs that tests build
 	cd mini && $(GO) test ./...
 
-# Debian 12's kernel in QEMU, without KVM: another kernel, cgroup v2. Four
-# minutes on two processors that have nothing else to do.
+# Debian 12's kernel in QEMU, without KVM: another kernel, cgroup v2. Some ten
+# minutes of processor time.
 test-vm: mini
 	./.ci/deps vm
 	$(GO) run ./vm
