@@ -57,8 +57,9 @@ until the bench ends. (On ext4 new inodes are slow to make for minutes after old
 ones were deleted: recently_deleted in fs/ext4/ialloc.c. All pay for that.) The
 overlay under bubblewrap, crun and runc is mounted and unmounted by the bench
 with two system calls, volatile. The script is what tutorials teach, with rm -rf.
-Crun and runc make cgroups, podman and docker cgroups and a seccomp filter;
-strata does neither yet. Podman and docker have network none.`
+Crun, runc, podman and docker make cgroups, strata with version 1 only for limits,
+which are not asked for here. Strata, podman and docker install a seccomp filter.
+Podman and docker have network none.`
 
 // fresh runs a command as a new process.
 func (b *bench) fresh(argv ...string) func() (time.Duration, error) {
