@@ -170,7 +170,7 @@ func (c *comparer) content(at spot, f *file, st *unix.Stat_t) {
 			c.sparse(at, f.more.sum)
 		}
 	case unix.S_IFLNK:
-		target, err := readlink(at.dir, at.base)
+		target, err := linux.Readlink(at.dir, at.base)
 		if want := f.more.targetOf(); err != nil || target != want {
 			c.report(at.path, "it links to %s, the archive has %s", show(target), show(want))
 		}

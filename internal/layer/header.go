@@ -52,16 +52,6 @@ func openQuietly(dir int, base string, flags int) (int, error) {
 	return fd, err
 }
 
-func readlink(dir int, base string) (target string, err error) {
-	buf := make([]byte, pathMax)
-	err = linux.Retry(func() error {
-		n, err := unix.Readlinkat(dir, base, buf)
-		target = string(buf[:max(n, 0)])
-		return err
-	})
-	return target, err
-}
-
 // attributed is something with extended attributes.
 type attributed interface {
 	list() ([]string, error)

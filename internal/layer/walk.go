@@ -250,7 +250,7 @@ func (w *walker) node(dir int, name, base string, st *unix.Stat_t) error {
 	switch st.Mode & unix.S_IFMT {
 	case unix.S_IFLNK:
 		hdr.Typeflag = tar.TypeSymlink
-		target, err := readlink(dir, base)
+		target, err := linux.Readlink(dir, base)
 		if err != nil {
 			return fmt.Errorf("readlink: %w", err)
 		}

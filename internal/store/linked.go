@@ -113,12 +113,11 @@ func copyContent(from int, base string, to int, name string, st unix.Stat_t) err
 	case unix.S_IFREG:
 		return copyRegular(from, base, to, name)
 	case unix.S_IFLNK:
-		buf := make([]byte, unix.PathMax)
-		n, err := unix.Readlinkat(from, base, buf)
+		target, err := linux.Readlink(from, base)
 		if err != nil {
 			return err
 		}
-		return unix.Symlinkat(string(buf[:n]), to, name)
+		return unix.Symlinkat(target, to, name)
 	}
 	return unix.Mknodat(to, name, st.Mode&unix.S_IFMT|0o600, int(st.Rdev))
 }
