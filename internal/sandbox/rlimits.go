@@ -5,6 +5,7 @@ package sandbox
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -15,12 +16,21 @@ import (
 	"strata/internal/spawn"
 )
 
-// rlimits are the kernel's resource limits by name
+// rlimits are the names of the kernel's resource limits, each at its number
 // (include/uapi/asm-generic/resource.h).
-var rlimits = map[string]uintptr{
-	"RLIMIT_CPU": 0, "RLIMIT_FSIZE": 1, "RLIMIT_DATA": 2, "RLIMIT_STACK": 3, "RLIMIT_CORE": 4, "RLIMIT_RSS": 5,
-	"RLIMIT_NPROC": 6, "RLIMIT_NOFILE": 7, "RLIMIT_MEMLOCK": 8, "RLIMIT_AS": 9, "RLIMIT_LOCKS": 10,
-	"RLIMIT_SIGPENDING": 11, "RLIMIT_MSGQUEUE": 12, "RLIMIT_NICE": 13, "RLIMIT_RTPRIO": 14, "RLIMIT_RTTIME": 15,
+var rlimits = [...]string{
+	"CPU", "FSIZE", "DATA", "STACK", "CORE", "RSS", "NPROC", "NOFILE",
+	"MEMLOCK", "AS", "LOCKS", "SIGPENDING", "MSGQUEUE", "NICE", "RTPRIO", "RTTIME",
+}
+
+// rlimit is the number of the limit with a specification's name, RLIMIT_CPU for
+// example, or -1.
+func rlimit(name string) int {
+	short, ok := strings.CutPrefix(name, "RLIMIT_")
+	if !ok {
+		return -1
+	}
+	return slices.Index(rlimits[:], short)
 }
 
 // checkRlimits refuses limits that the kernel does not know, and two of one kind
@@ -28,7 +38,7 @@ var rlimits = map[string]uintptr{
 func checkRlimits(limits []specs.POSIXRlimit) error {
 	seen := map[string]bool{}
 	for _, l := range limits {
-		if _, known := rlimits[l.Type]; !known || seen[l.Type] || l.Soft > l.Hard {
+		if rlimit(l.Type) < 0 || seen[l.Type] || l.Soft > l.Hard {
 			return &UnsupportedError{Field: "process.rlimits", Value: fmt.Sprintf("%s %s", l.Type, limitText(l))}
 		}
 		seen[l.Type] = true
@@ -46,7 +56,7 @@ func rlimitSteps(s *specs.Spec) []step {
 			lines: line("prlimit --pid $$ --"+name+"="+limitText(l), "what one process may use of it"),
 			prepare: func(p *preparation) error {
 				limit := &unix.Rlimit{Cur: l.Soft, Max: l.Hard}
-				p.call("set limit "+name+" to "+limitText(l)+aboveOurs(l), unix.SYS_PRLIMIT64, 0, rlimits[l.Type], spawn.Pin(&p.list, limit), 0)
+				p.call("set limit "+name+" to "+limitText(l)+aboveOurs(l), unix.SYS_PRLIMIT64, 0, uintptr(rlimit(l.Type)), spawn.Pin(&p.list, limit), 0)
 				return nil
 			},
 		})
@@ -65,7 +75,7 @@ func putBackOpenFiles(p *preparation) error {
 // aboveOurs says, for the error, why the kernel may refuse l (getrlimit(2)).
 func aboveOurs(l specs.POSIXRlimit) string {
 	var own unix.Rlimit
-	if unix.Getrlimit(int(rlimits[l.Type]), &own) != nil || l.Hard <= own.Max {
+	if unix.Getrlimit(rlimit(l.Type), &own) != nil || l.Hard <= own.Max {
 		return ""
 	}
 	return " (ours is " + amount(own.Max) + ", and only CAP_SYS_RESOURCE raises it)"
